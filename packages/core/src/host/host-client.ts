@@ -1,0 +1,42 @@
+import type { HostSession } from "../provider/host-session.ts";
+import type { AttemptFile } from "./attempt-file.ts";
+import type { HostEvent, HostExit, HostFinal, HostNoticeRecord, HostStatus } from "./records.ts";
+
+/** Values for the agent's standard input; see AttemptFile. */
+export interface AttemptSecrets {
+  env: Record<string, string>;
+  stores: Record<string, Record<string, string>>;
+}
+
+/** One look at an attempt's folder on the host. */
+export interface HostObservation {
+  /** False: the attempt was never started on this host. */
+  exists: boolean;
+  /** Is a guardian, a supervisor, a training process of this attempt alive (pid, start time and boot id checked)? */
+  alive: { guardian: boolean; supervisor: boolean; runner: boolean };
+  status?: HostStatus | undefined;
+  notice?: HostNoticeRecord | undefined;
+  exit?: HostExit | undefined;
+  final?: HostFinal | undefined;
+  /** New events since the previous observation with this `eventsOffset`. */
+  events: HostEvent[];
+  eventsOffset: number;
+}
+
+export type ControlCommand =
+  | { op: "stop"; cause: "stop" | "suspend"; graceSeconds?: number | undefined }
+  | { op: "cancel" }
+  | { op: "allowance"; seq: number; seconds: number | null; hardSeconds: number }
+  | { op: "end-policy"; action: "none" | "terminate" | "stop"; afterSeconds: number };
+
+/** The controller's side of the host protocol, over any HostSession. Every call may be repeated. */
+export interface HostClient {
+  /** Brings the agent (once per version) and the attempt's file to the host and starts guardian and supervisor. Starting twice is one start. */
+  start(session: HostSession, attempt: AttemptFile, secrets: AttemptSecrets, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  observe(session: HostSession, runId: string, attempt: number, options?: { eventsOffset?: number | undefined }): Promise<HostObservation>;
+  control(session: HostSession, runId: string, attempt: number, command: ControlCommand): Promise<void>;
+  /** Bytes of a log from an offset; undefined when there is no such log yet. */
+  readLog(session: HostSession, runId: string, attempt: number, which: "log" | "setup.log", offset: number, maxBytes?: number): Promise<Uint8Array | undefined>;
+  /** The attempt's folder on the host, for `watch`. */
+  attemptDir(session: HostSession, runId: string, attempt: number): string;
+}

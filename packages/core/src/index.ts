@@ -1,0 +1,1 @@
+export { RunctlError } from "./errors/runctl-error.ts";
