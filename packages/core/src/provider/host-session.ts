@@ -18,6 +18,8 @@ export interface ExecResult {
 export interface HostSession {
   /** Absolute folder on the host that belongs to this machine's runctl: RUNCTL_HOME. */
   readonly home: string;
+  /** Folder for what several machines of one host may share (agent, environments). Default: home + "/cache". */
+  readonly cacheDir?: string | undefined;
   /** Runs argv (no shell) to its end and buffers up to 8 MiB of each stream. */
   exec(argv: [string, ...string[]], options?: ExecOptions): Promise<ExecResult>;
   /** Writes one file whole: tmp, sync, rename. */
