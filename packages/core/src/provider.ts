@@ -9,3 +9,34 @@ export type { Offer, OfferRequest } from "./provider/offer.ts";
 export type { Notice } from "./provider/plan.ts";
 export { formatRef, type ForeignOrOtherResource, type Machine, type MachineState, parseRef, type ResourceRef } from "./provider/resource.ts";
 export { TAGS } from "./provider/tags.ts";
+
+// Small helpers for implementers.
+export {
+  AbortedError,
+  AlreadyExistsError,
+  AmbiguousOutcomeError,
+  AuthenticationError,
+  BudgetExceededError,
+  CheckpointInvalidError,
+  CleanupRefusedError,
+  ConfigurationError,
+  ConflictError,
+  HostUnreachableError,
+  NoCapacityError,
+  NotFoundError,
+  PermissionError,
+  QuotaError,
+  StorageError,
+  SyncError,
+  ThrottledError,
+  TimeoutError,
+  UnsupportedCapabilityError,
+  ValidationError,
+} from "./errors/kinds.ts";
+export { type ErrorKind, errorKind, RunctlError, type RunctlErrorInit } from "./errors/runctl-error.ts";
+export { type Clock, isoNow, systemClock, type Timer } from "./util/clock.ts";
+export { sha256Hex } from "./util/hash.ts";
+export { canonicalJson, type JsonObject, type JsonValue } from "./util/json.ts";
+export { type Logger, silentLogger } from "./util/logger.ts";
+export { type Random, randomId, systemRandom } from "./util/random.ts";
+export { sleep } from "./util/sleep.ts";
