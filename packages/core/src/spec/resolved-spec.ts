@@ -1,6 +1,6 @@
 import type { VolumeRequest } from "../provider/provider.ts";
 import type { JsonObject } from "../util/json.ts";
-import type { Budget, ContainerSpec, EarlyStopping, InputSpec, Market, MetricPattern } from "./run-spec.ts";
+import type { ContainerSpec, EarlyStopping, InputSpec, Market, MetricPattern } from "./run-spec.ts";
 
 /**
  * A RunSpec after the edge: every default filled in, durations in milliseconds, sizes in bytes, paths absolute where they are
@@ -57,7 +57,7 @@ export interface ResolvedSpec {
       };
   container: "auto" | "none" | ContainerSpec;
   volumes: Array<{ id?: string | undefined; create?: VolumeRequest | undefined; mount: string; readOnly: boolean; onEnd: "keep" | "delete" }>;
-  budget?: Required<Budget> | undefined;
+  budget?: { maxCost: number; warnAt: number[]; onExceeded: "stop" | "warn" } | undefined;
   deadline?: string | undefined;
   maxDurationMs?: number | undefined;
   retries: {

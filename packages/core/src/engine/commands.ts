@@ -1,0 +1,43 @@
+import type { ControlCommand } from "../host/host-client.ts";
+import type { RunLogEvent } from "./log-events.ts";
+
+/**
+ * What `decide` wants done. `key` names the work: while a command of that key is in flight it is not started again, and when it
+ * fails it is tried again with a growing pause.
+ */
+export type Command =
+  /** A decision that needs nothing from outside. */
+  | { do: "append"; key: string; events: RunLogEvent[] }
+  /** Choose offers and record an intent. */
+  | { do: "buy"; key: "buy" }
+  /** Look up the existing machine that the spec names. */
+  | { do: "use-machine"; key: "use-machine" }
+  /** Send the recorded intent, the same bytes each time. */
+  | { do: "create"; key: string; intentId: string }
+  /** Find out what became of an intent that is no longer wanted, or whose outcome is unknown. */
+  | { do: "settle-intent"; key: string; intentId: string }
+  | { do: "plan-attempt"; key: string; machineId: string; attempt: number }
+  | { do: "start-host"; key: string; attempt: number }
+  | { do: "control"; key: string; attempt: number; command: ControlCommand; op: string }
+  /** The machine is gone: read the host's last words from the store, else call the attempt interrupted. */
+  | { do: "conclude"; key: string; attempt: number }
+  | { do: "machine"; key: string; machineId: string; action: "terminate" | "stop" | "start" }
+  /** Standing work, kept up while it is asked for. */
+  | { do: "observe"; key: string; attempt: number }
+  | { do: "look"; key: string; machineId: string };
+
+export interface Decision {
+  commands: Command[];
+  /** Epoch milliseconds at which to decide again even if nothing happens. */
+  wakeAt?: number | undefined;
+}
+
+/** What decide may know beside the log. */
+export interface DecideEnv {
+  /** Epoch milliseconds. */
+  now: number;
+  /** False while the project's limit of running machines is reached. */
+  mayBuy: boolean;
+  /** True while a command of this key is in flight in this driver. */
+  inFlight(key: string): boolean;
+}

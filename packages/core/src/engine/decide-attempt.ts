@@ -1,0 +1,60 @@
+import type { Command, DecideEnv, Decision } from "./commands.ts";
+import { type AttemptRecord, machineOf, type RunState } from "./run-state.ts";
+
+/** A machine on which the agent could not be started in this time is given up and replaced. */
+const ARM_TIMEOUT_MS = 20 * 60_000;
+/** A cancelled attempt that says nothing in this time is ended with its machine. */
+const CANCEL_PATIENCE_MS = 15_000;
+
+/** Commands while an attempt is planned or under way. */
+export function attemptCommands(state: RunState, attempt: AttemptRecord, env: DecideEnv): Decision {
+  const machine = machineOf(state, attempt);
+  const n = attempt.number;
+  const look: Command = { do: "look", key: `look/${machine.id}`, machineId: machine.id };
+  if (machine.endedAt !== undefined) return { commands: [{ do: "conclude", key: `conclude/${n}`, attempt: n }] };
+  if (attempt.armedAt === undefined) return arming(state, attempt, env, look);
+
+  const commands: Command[] = [{ do: "observe", key: `observe/${n}`, attempt: n }, look];
+  const { cancel, stop, suspend } = state.requests;
+  if (cancel !== undefined) {
+    const patienceEnds = Date.parse(cancel.at) + CANCEL_PATIENCE_MS;
+    if (!attempt.told.includes("cancel")) commands.push(control(n, "cancel", { op: "cancel" }));
+    if (machine.owned && env.now >= patienceEnds) commands.push(endAttempt(state, n, "cancelled", "cancel", env.now));
+    return { commands, wakeAt: patienceEnds };
+  }
+  if (stop !== undefined && !attempt.told.includes("stop")) {
+    const graceMs = stop.request.request === "stop" ? stop.request.graceMs : undefined;
+    commands.push(control(n, "stop", { op: "stop", cause: "stop", graceSeconds: graceMs === undefined ? undefined : graceMs / 1000 }));
+  } else if (suspend !== undefined && !attempt.told.includes("suspend") && !attempt.told.includes("stop")) {
+    commands.push(control(n, "suspend", { op: "stop", cause: "suspend" }));
+  }
+  return { commands };
+}
+
+function arming(state: RunState, attempt: AttemptRecord, env: DecideEnv, look: Command): Decision {
+  const n = attempt.number;
+  const key = `start-host/${n}`;
+  const { cancel, stop, suspend } = state.requests;
+  // A start in flight is waited for: what it did is known only afterwards.
+  if (env.inFlight(key)) return { commands: [look] };
+  if (cancel !== undefined || stop !== undefined || suspend !== undefined) {
+    const cause = cancel !== undefined ? "cancel" : stop !== undefined ? "stop" : "suspend";
+    const outcome = cancel !== undefined ? "cancelled" : stop !== undefined ? "stopped" : "suspended";
+    return { commands: [endAttempt(state, n, outcome, cause, env.now)] };
+  }
+  const givenUpAt = Date.parse(attempt.plannedAt) + ARM_TIMEOUT_MS;
+  if (env.now >= givenUpAt) return { commands: [endAttempt(state, n, "lost", "not-reachable", env.now)] };
+  return { commands: [{ do: "start-host", key, attempt: n }, look], wakeAt: givenUpAt };
+}
+
+function control(attempt: number, op: string, command: Extract<Command, { do: "control" }>["command"]): Command {
+  return { do: "control", key: `control/${attempt}/${op}`, attempt, command, op };
+}
+
+function endAttempt(state: RunState, attempt: number, outcome: "cancelled" | "stopped" | "suspended" | "lost", cause: string, now: number): Command {
+  return {
+    do: "append",
+    key: `end-attempt/${attempt}`,
+    events: [{ type: "attempt-ended", attempt, outcome, cause, endedAt: new Date(Math.max(now, Date.parse(state.createdAt))).toISOString(), evidence: "inferred" }],
+  };
+}

@@ -1,0 +1,93 @@
+import type { EndStatus } from "../events/event-types.ts";
+import type { Command, DecideEnv, Decision } from "./commands.ts";
+import { openIntent } from "./decide-train.ts";
+import type { FailureRecord } from "./log-events.ts";
+import { liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
+
+/** A result does not wait longer than this for a provider to confirm an end; the run is then over with an alarm, and the work goes on. */
+const CONFIRM_PATIENCE_MS = 60_000;
+
+type Want = { action: "terminate" | "stop"; notBefore: number } | undefined;
+
+/**
+ * Commands that bring a run to its end: open intents settled, machines ended by policy, then `run-ended`. After `run-ended`
+ * (verdict undefined) the same work goes on until nothing is left to pay for.
+ */
+export function endingCommands(
+  state: RunState,
+  env: DecideEnv,
+  verdict: { status: EndStatus; error?: FailureRecord | undefined } | undefined,
+): Decision {
+  const commands: Command[] = [];
+  const status = state.ended?.status ?? verdict?.status ?? "failed";
+  const wakes: number[] = [];
+  let pending = 0;
+  let waitedSince = Number.POSITIVE_INFINITY;
+
+  const open = openIntent(state);
+  if (open !== undefined) {
+    pending += 1;
+    waitedSince = Date.parse(open.changedAt) + open.settleMs;
+    if (!env.inFlight(`create/${open.intent.id}`)) {
+      commands.push({ do: "settle-intent", key: `settle-intent/${open.intent.id}`, intentId: open.intent.id });
+    }
+  }
+  for (const machine of liveMachines(state)) {
+    const want = wantedEnd(state, machine, status, env.now);
+    if (want === undefined || isDone(machine, want.action)) continue;
+    if (env.now < want.notBefore) {
+      wakes.push(want.notBefore);
+      continue;
+    }
+    pending += 1;
+    commands.push({ do: "machine", key: `${want.action}/${machine.id}`, machineId: machine.id, action: want.action });
+    commands.push({ do: "look", key: `look/${machine.id}`, machineId: machine.id });
+    if (machine.asked?.action === want.action) waitedSince = Math.min(waitedSince, Date.parse(machine.asked.at));
+  }
+  if (state.ended === undefined) {
+    const patienceEnds = waitedSince + CONFIRM_PATIENCE_MS;
+    if (pending === 0) {
+      commands.push({ do: "append", key: "run-ended", events: [{ type: "run-ended", status, error: verdict?.error }] });
+    } else if (env.now >= patienceEnds) {
+      commands.push({
+        do: "append",
+        key: "run-ended",
+        events: [unconfirmed(state), { type: "run-ended", status, error: verdict?.error }],
+      });
+    } else if (Number.isFinite(patienceEnds)) {
+      wakes.push(patienceEnds);
+    }
+  }
+  return { commands, ...(wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) }) };
+}
+
+/** What the end policy wants of a machine; undefined: nothing (it is kept). */
+function wantedEnd(state: RunState, machine: MachineRecord, status: EndStatus, now: number): Want {
+  if (!machine.owned) return undefined;
+  if (status === "cancelled" || status === "lost") return { action: "terminate", notBefore: 0 };
+  const policy = state.spec.onEnd ?? "terminate";
+  const ended = Date.parse(state.ended?.at ?? new Date(now).toISOString());
+  if (policy === "keep") return undefined;
+  if (typeof policy === "object") return { action: policy.then, notBefore: ended + policy.afterMs };
+  return { action: policy, notBefore: 0 };
+}
+
+function isDone(machine: MachineRecord, action: "terminate" | "stop"): boolean {
+  return action === "stop" && machine.state === "stopped";
+}
+
+function unconfirmed(state: RunState): { type: "alarm"; id: string; what: string; why: string; fix: string[] } {
+  const names = liveMachines(state).map((machine) => machine.id);
+  return {
+    type: "alarm",
+    id: "end-unconfirmed",
+    what: `The end of ${names.length === 0 ? "an open purchase" : names.join(", ")} is not confirmed yet.`,
+    why: "The provider accepted the call or failed to answer; until it says so the thing may still cost money, and is counted.",
+    fix: ["Keep a process driving (`runctl.drive`), or look at the provider's console."],
+  };
+}
+
+/** True when nothing of an ended run can cost anything any more: its log may be compacted. */
+export function isSettled(state: RunState): boolean {
+  return state.ended !== undefined && openIntent(state) === undefined && liveMachines(state).every((machine) => !machine.owned);
+}

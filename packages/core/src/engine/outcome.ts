@@ -1,0 +1,79 @@
+import type { AttemptOutcome } from "../events/event-types.ts";
+import type { HostFinal } from "../host/records.ts";
+import type { FailureRecord } from "./log-events.ts";
+
+/** What an attempt's final record means. Our own signal's cause wins over any exit code (architecture.md). */
+export function outcomeOf(final: HostFinal): AttemptOutcome {
+  switch (final.cause) {
+    case "exit":
+      return final.code === 0 ? "succeeded" : "failed";
+    case "done-file":
+      return "succeeded";
+    case "stop":
+      return "stopped";
+    case "cancel":
+      return "cancelled";
+    case "suspend":
+      return "suspended";
+    case "notice":
+    case "reboot":
+    case "agent-lost":
+      return "interrupted";
+    case "allowance":
+      return "out-of-budget";
+    case "max-duration":
+    case "deadline":
+      return "timed-out";
+    case "guard":
+      return "lost";
+    case "claim-lost":
+    case "busy":
+      return "never-started";
+    default:
+      return "failed";
+  }
+}
+
+/** The error a result shows for an attempt that did not succeed; undefined where the outcome speaks for itself. */
+export function failureOf(final: HostFinal, script: string): FailureRecord | undefined {
+  if (final.error !== null) return { code: codeOf(final.cause), ...final.error };
+  if (final.cause !== "exit" || final.code === 0) return undefined;
+  const how = final.signal === null ? `ended with exit code ${final.code ?? "unknown"}` : `was ended by ${final.signal}`;
+  return {
+    code: "RUNCTL_RUN_FAILED",
+    what: `${script} ${how}.`,
+    why: final.signal === "SIGKILL" ? "Nobody of runctl sent that signal: most often the machine ran out of memory." : hintFor(final.code),
+    fix: ["Read logTail or `run.logs()`: the script's last lines say what happened."],
+  };
+}
+
+function codeOf(cause: HostFinal["cause"]): string {
+  switch (cause) {
+    case "busy":
+      return "RUNCTL_CONFLICT";
+    case "claim-lost":
+      return "RUNCTL_CONFLICT";
+    case "disk-full":
+      return "RUNCTL_STORAGE";
+    case "setup-failed":
+      return "RUNCTL_SYNC";
+    default:
+      return "RUNCTL_RUN_FAILED";
+  }
+}
+
+// Exit codes as POSIX shells and Python give them.
+function hintFor(code: number | null): string {
+  switch (code) {
+    case 1:
+      return "A Python script ends so on an uncaught exception.";
+    case 2:
+      return "Most often wrong arguments: argparse ends so.";
+    case 126:
+      return "The file was found but may not be executed.";
+    case 127:
+      return "The command was not found on the machine.";
+    default:
+      return "The script chose this exit code.";
+  }
+}

@@ -1,0 +1,47 @@
+import type { PriceSegment } from "../cost/resource-record.ts";
+import type { AttemptRecord, MachineRecord, RunState } from "./run-state.ts";
+
+/** Training time of one attempt in milliseconds: the host's own count where it told one, else wall time between its events. */
+export function trainedMs(attempt: AttemptRecord, now?: number): number {
+  const told = attempt.final?.seconds["training"];
+  if (told !== undefined) return told * 1000;
+  if (attempt.startedAt === undefined) return 0;
+  const end = attempt.endedAt === undefined ? now : Date.parse(attempt.endedAt);
+  return end === undefined ? 0 : Math.max(0, end - Date.parse(attempt.startedAt));
+}
+
+/** The billed stretches of a machine: from its creation, without the time it was stopped (storage while stopped is the provider's to tell). */
+export function segmentsOf(machine: MachineRecord): PriceSegment[] {
+  const segments: PriceSegment[] = [];
+  let from: string | undefined = machine.createdAt;
+  for (const span of machine.stopped) {
+    if (from !== undefined) segments.push(segment(machine, from, span.from));
+    from = span.to;
+  }
+  // A machine that ended while stopped has no open stretch.
+  if (from !== undefined && machine.owned) segments.push(segment(machine, from, machine.endedAt));
+  return segments;
+}
+
+function segment(machine: MachineRecord, from: string, to: string | undefined): PriceSegment {
+  return { from, ...(to === undefined ? {} : { to }), what: "compute", pricePerHour: machine.pricePerHour, evidence: to === undefined ? "observed" : (machine.endEvidence ?? "observed") };
+}
+
+/** What the run's machines cost so far, in its budget's currency, as an upper figure: unknown prices make it incomplete, not smaller. */
+export function spentUsd(state: RunState, now: number): { usd: number; complete: boolean; perHour: number } {
+  let micros = 0;
+  let perHour = 0;
+  let complete = true;
+  for (const machine of Object.values(state.machines)) {
+    for (const part of segmentsOf(machine)) {
+      if (part.pricePerHour === undefined) {
+        complete = false;
+        continue;
+      }
+      const end = part.to === undefined ? now : Date.parse(part.to);
+      micros += Math.round((Math.max(0, end - Date.parse(part.from)) / 3_600_000) * part.pricePerHour.amount * 1e6);
+      if (part.to === undefined) perHour += part.pricePerHour.amount;
+    }
+  }
+  return { usd: micros / 1e6, complete, perHour };
+}
