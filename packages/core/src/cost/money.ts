@@ -1,0 +1,35 @@
+import { ValidationError } from "../errors/kinds.ts";
+import type { Money } from "../provider/money.ts";
+
+/** The currency of every sum unless something else is asked for. */
+export const DEFAULT_CURRENCY = "USD";
+
+/** Integer millionths of the currency's unit. Sums below nine thousand million units are exact. */
+export function toMicros(amount: number): number {
+  return Math.round(amount * 1_000_000);
+}
+
+/** Back from integer millionths. */
+export function fromMicros(micros: number, currency: string = DEFAULT_CURRENCY): Money {
+  // `+ 0` turns -0 into 0, which JSON and equality would otherwise show.
+  return { amount: micros / 1_000_000 + 0, currency };
+}
+
+/** Adds amounts of one currency exactly. @throws ValidationError for two currencies: there is no exchange rate here. */
+export function addMoney(a: Money, b: Money): Money {
+  if (a.currency !== b.currency) {
+    throw new ValidationError({
+      what: `Cannot add ${a.currency} and ${b.currency}.`,
+      why: "runctl has no exchange rates; sums of several currencies are kept apart.",
+      fix: ["Add amounts of one currency, or convert one of them first."],
+    });
+  }
+  return fromMicros(toMicros(a.amount) + toMicros(b.amount), a.currency);
+}
+
+/** Sums per currency, in the order of the currencies' names. */
+export function sumByCurrency(amounts: Iterable<Money>): Money[] {
+  const sums = new Map<string, number>();
+  for (const money of amounts) sums.set(money.currency, (sums.get(money.currency) ?? 0) + toMicros(money.amount));
+  return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([currency, micros]) => fromMicros(micros, currency));
+}
