@@ -56,7 +56,13 @@ export interface ResolvedSpec {
         graceMs: number;
       };
   container: "auto" | "none" | ContainerSpec;
-  volumes: Array<{ id?: string | undefined; create?: VolumeRequest | undefined; mount: string; readOnly: boolean; onEnd: "keep" | "delete" }>;
+  volumes: Array<{
+    id?: string | undefined;
+    create?: VolumeRequest | undefined;
+    mount: string;
+    readOnly: boolean;
+    onEnd: "keep" | "delete";
+  }>;
   budget?: { maxCost: number; warnAt: number[]; onExceeded: "stop" | "warn" } | undefined;
   deadline?: string | undefined;
   maxDurationMs?: number | undefined;

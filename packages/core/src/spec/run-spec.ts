@@ -41,7 +41,9 @@ export interface CheckpointSpec {
   to?: string | undefined;
   resume?: "auto" | "never" | (string & {}) | undefined;
   resumeArgs?: string[] | undefined;
-  keep?: { last?: number | undefined; every?: Duration | undefined; best?: { metric: string; mode: "min" | "max" } | undefined } | undefined;
+  keep?:
+    | { last?: number | undefined; every?: Duration | undefined; best?: { metric: string; mode: "min" | "max" } | undefined }
+    | undefined;
   stopSignal?: "SIGTERM" | "SIGUSR1" | "SIGINT" | undefined;
   grace?: Duration | undefined;
 }
