@@ -14,7 +14,8 @@ export interface PutOptions {
   signal?: AbortSignal | undefined;
 }
 
-export type PutBody = string | Uint8Array | { file: string };
+/** `move`: the file is the store's to take (it may be renamed away instead of copied); it is gone after a successful put where that was cheaper. */
+export type PutBody = string | Uint8Array | { file: string; move?: boolean | undefined };
 
 /** How the host agent reaches a store by itself. "command": an executable that answers get, put, head, list. */
 export interface HostAccess {
@@ -29,6 +30,7 @@ export interface HostAccess {
 export interface ObjectStore {
   readonly scheme: string;
   put(uri: string, body: PutBody, options?: PutOptions): Promise<{ etag: string }>;
+  /** Bytes `start` (inclusive) to `end` (exclusive; default the end of the object). What lies past the end of the object is left out. */
   get(uri: string, options?: { range?: { start: number; end?: number | undefined } | undefined; signal?: AbortSignal | undefined }): Promise<Uint8Array>;
   /** Streams an object into a local file (tmp, rename). */
   getToFile?(uri: string, file: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
