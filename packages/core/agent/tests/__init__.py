@@ -1,0 +1,1 @@
+"""Tests of the host agent's parts, on real files and processes."""
