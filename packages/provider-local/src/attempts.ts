@@ -1,74 +1,88 @@
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { readJson } from "./machine-record.ts";
+import { startTime } from "./processes.ts";
 
 // What the host agent's records tell about the attempts on a machine (docs/decisions/host-protocol.md). Read tolerantly: the
 // agent may be newer than this package.
 
-const processSchema = z.object({
+/** Written once anything of the agent runs. `attempt.json` and `guard.conf` alone are only an order. */
+const SIGNS_OF_START = ["guardian.pid", "supervisor.pid", "runner.json", "runner.pid", "guard.json", "boots.jsonl", "status.json"];
+
+const start = z.union([z.string(), z.number()]).transform(String);
+const runnerSchema = z.object({
   pid: z.number().int().positive(),
-  startTime: z.union([z.string(), z.number()]).transform(String),
+  startTime: start,
   bootId: z.string(),
+  runnerPid: z.number().int().positive().optional(),
+  runnerStartTime: start.optional(),
 });
-const nonceSchema = z.object({ nonce: z.string().min(1), container: z.unknown().optional() });
+const orderSchema = z.object({ nonce: z.string().min(1), container: z.unknown().optional() });
 
-/** Written once anything of the agent runs. `attempt.json` alone is only an order. */
-const SIGNS_OF_START = ["guard.json", "guardian.json", "supervisor.json", "runner.json", "status.json", "boots.jsonl"];
-const PROCESS_RECORDS = ["guard.json", "guardian.json", "supervisor.json", "runner.json"];
-
-/** A recorded process of the agent. */
+/** A process that the agent recorded. The training's leader is no part of the agent. */
 export interface AgentProcess {
-  role: string;
+  role: "guardian" | "supervisor" | "runner" | "training";
   pid: number;
   startTime: string;
   bootId: string;
 }
 
-/** One attempt's folder on a machine. */
-export interface AttemptFolder {
-  /** "<run>/<attempt>" */
+/** Where an attempt's records are. `key` is "<run>/<attempt>". */
+export interface AttemptDir {
   key: string;
   dir: string;
-  started: boolean;
-  final: boolean;
-  nonce?: string | undefined;
-  container: boolean;
-  processes: AgentProcess[];
-}
-
-async function subfolders(dir: string): Promise<string[]> {
-  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map((entry) => entry.name);
-}
-
-/** Reads one attempt's folder again. */
-export async function readAttempt(dir: string, key: string): Promise<AttemptFolder> {
-  const names = new Set(await readdir(dir).catch(() => [] as string[]));
-  const processes: AgentProcess[] = [];
-  for (const name of PROCESS_RECORDS) {
-    if (!names.has(name)) continue;
-    const record = await readJson(join(dir, name), processSchema);
-    if (record !== undefined) processes.push({ role: name.slice(0, -".json".length), ...record });
-  }
-  const order = names.has("attempt.json") ? await readJson(join(dir, "attempt.json"), nonceSchema) : undefined;
-  return {
-    key,
-    dir,
-    started: SIGNS_OF_START.some((name) => names.has(name)),
-    final: names.has("final.json"),
-    nonce: order?.nonce,
-    container: order?.container !== undefined && order.container !== null,
-    processes,
-  };
 }
 
 /** Every attempt in a machine's folder. */
-export async function listAttempts(machineDir: string): Promise<AttemptFolder[]> {
+export async function listAttempts(machineDir: string): Promise<AttemptDir[]> {
   const runs = join(machineDir, "runs");
-  const attempts: Promise<AttemptFolder>[] = [];
-  for (const run of await subfolders(runs)) {
-    for (const attempt of await subfolders(join(runs, run))) attempts.push(readAttempt(join(runs, run, attempt), `${run}/${attempt}`));
+  const attempts: AttemptDir[] = [];
+  for (const run of await visible(runs)) {
+    for (const attempt of await visible(join(runs, run))) attempts.push({ key: `${run}/${attempt}`, dir: join(runs, run, attempt) });
   }
-  return Promise.all(attempts);
+  return attempts;
+}
+
+async function visible(dir: string): Promise<string[]> {
+  return (await readdir(dir).catch(() => [] as string[])).filter((name) => !name.startsWith("."));
+}
+
+/** How far an attempt is, by the names of its records. */
+export async function progressOf(attempt: AttemptDir): Promise<"not-started" | "started" | "over"> {
+  const names = await readdir(attempt.dir).catch(() => [] as string[]);
+  if (names.includes("final.json")) return "over";
+  return SIGNS_OF_START.some((name) => names.includes(name)) ? "started" : "not-started";
+}
+
+/** The processes that the agent recorded, in the order in which they must be killed: each restarts those after it. */
+export async function recordedProcesses(attempt: AttemptDir): Promise<AgentProcess[]> {
+  const found: AgentProcess[] = [];
+  for (const role of ["guardian", "supervisor"] as const) {
+    const text = await readFile(join(attempt.dir, `${role}.pid`), "utf8").catch(() => "");
+    const [pid, startTime, bootId] = text.split(/\s+/);
+    if (/^[1-9]\d*$/.test(pid ?? "") && startTime !== undefined && bootId !== undefined) {
+      // One word in sh: blanks are underscores.
+      found.push({ role, pid: Number(pid), startTime: startTime.replaceAll("_", " "), bootId });
+    }
+  }
+  const runner = await readJson(join(attempt.dir, "runner.json"), runnerSchema);
+  if (runner?.runnerPid !== undefined && runner.runnerStartTime !== undefined) {
+    found.push({ role: "runner", pid: runner.runnerPid, startTime: runner.runnerStartTime, bootId: runner.bootId });
+  }
+  if (runner !== undefined) found.push({ role: "training", pid: runner.pid, startTime: runner.startTime, bootId: runner.bootId });
+  return found;
+}
+
+/** Is exactly this process running? */
+export async function isAlive(recorded: AgentProcess, boot: string): Promise<boolean> {
+  if (recorded.bootId !== boot) return false;
+  const now = await startTime(recorded.pid);
+  return now !== undefined && now.replace(/\s+/g, " ") === recorded.startTime.replace(/\s+/g, " ");
+}
+
+/** The attempt's nonce, and whether it uses a container; undefined when there is no readable order. */
+export async function orderOf(attempt: AttemptDir): Promise<{ nonce: string; container: boolean } | undefined> {
+  const order = await readJson(join(attempt.dir, "attempt.json"), orderSchema).catch(() => undefined);
+  return order === undefined ? undefined : { nonce: order.nonce, container: order.container !== undefined && order.container !== null };
 }

@@ -1,8 +1,8 @@
 import { type Clock, sleep, TimeoutError } from "@runctl/core/provider";
-import { type AttemptFolder, listAttempts } from "./attempts.ts";
+import { type AttemptDir, isAlive, listAttempts, orderOf, recordedProcesses } from "./attempts.ts";
 import { removeContainers } from "./docker.ts";
 import type { MachineFiles } from "./machine-record.ts";
-import { bootId, processesWithMarks, startTime } from "./processes.ts";
+import { bootId, processesWithMarks } from "./processes.ts";
 
 /** The name under which a machine's token is in the environment of its processes. */
 export const TOKEN_VARIABLE = "RUNCTL_LOCAL_MACHINE";
@@ -17,17 +17,17 @@ function kill(pid: number): void {
   }
 }
 
-// Guardians restart supervisors and supervisors runners, so the order matters.
-async function killRecorded(attempts: AttemptFolder[], boot: string): Promise<number> {
-  const rank = (role: string): number => (role.startsWith("guard") ? 0 : role === "supervisor" ? 1 : 2);
-  const processes = attempts.flatMap((attempt) => attempt.processes).sort((a, b) => rank(a.role) - rank(b.role));
-  let alive = 0;
-  for (const { pid, startTime: began, bootId } of processes) {
-    if (bootId !== boot || pid === process.pid || (await startTime(pid)) !== began) continue;
-    alive += 1;
-    kill(pid);
+// In the order of the records: the guardian first, since it restarts the others.
+async function killRecorded(attempts: AttemptDir[], boot: string): Promise<number[]> {
+  const killed: number[] = [];
+  for (const attempt of attempts) {
+    for (const recorded of await recordedProcesses(attempt)) {
+      if (recorded.pid === process.pid || !(await isAlive(recorded, boot))) continue;
+      killed.push(recorded.pid);
+      kill(recorded.pid);
+    }
   }
-  return alive;
+  return killed;
 }
 
 /**
@@ -42,23 +42,27 @@ export async function killMachine(machine: MachineFiles, clock: Clock): Promise<
   for (;;) {
     // Read every time: an attempt may be starting right now.
     const attempts = await listAttempts(machine.dir);
-    const nonces = attempts.flatMap((attempt) => (attempt.nonce === undefined ? [] : [`RUNCTL_NONCE=${attempt.nonce}`]));
-    const recorded = await killRecorded(attempts, boot);
-    const marked = await processesWithMarks([`${TOKEN_VARIABLE}=${machine.record.token}`, ...nonces]);
-    for (const pid of marked) kill(pid);
+    const orders = (await Promise.all(attempts.map(orderOf))).filter((order) => order !== undefined);
+    const left = await killRecorded(attempts, boot);
+    for (const { pid } of await processesWithMarks([
+      `${TOKEN_VARIABLE}=${machine.record.token}`,
+      ...orders.map(({ nonce }) => `RUNCTL_NONCE=${nonce}`),
+    ])) {
+      left.push(pid);
+      kill(pid);
+    }
     // One empty listing may have missed the child of a process that died while it was taken.
-    quiet = recorded + marked.length === 0 ? quiet + 1 : 0;
+    quiet = left.length === 0 ? quiet + 1 : 0;
     if (quiet === 2) {
-      const contained = attempts.filter((attempt) => attempt.container && attempt.nonce !== undefined);
-      for (const attempt of contained) await removeContainers(attempt.nonce as string);
+      for (const order of orders) if (order.container) await removeContainers(order.nonce);
       return;
     }
     if (clock.monotonic() > deadline) {
       throw new TimeoutError({
-        what: `Processes ${marked.join(", ")} of the local machine ${machine.record.name} do not die.`,
+        what: `Processes ${left.join(", ")} of the local machine ${machine.record.name} do not die.`,
         why: "They got SIGKILL for 20 s; a process that waits for a hung disk, network share or driver dies only when that answers.",
         fix: ["Look at them with ps; repeat when the disk or driver works again."],
-        context: { pids: marked },
+        context: { pids: left },
       });
     }
     if (quiet === 0) await sleep(clock, 10);

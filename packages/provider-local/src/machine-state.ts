@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type MachineState, TAGS } from "@runctl/core/provider";
-import { type AttemptFolder, listAttempts, readAttempt } from "./attempts.ts";
+import { type AttemptDir, isAlive, listAttempts, orderOf, progressOf, recordedProcesses } from "./attempts.ts";
 import type { MachineFiles } from "./machine-record.ts";
-import { processesWithMarks, startTime } from "./processes.ts";
+import { processesWithMarks } from "./processes.ts";
 
 /** A machine's state with the words for it. */
 export interface StateVerdict {
@@ -12,87 +12,101 @@ export interface StateVerdict {
   endedAt?: string | undefined;
 }
 
-type Look = "over" | "not-started" | "alive" | "gone" | "rebooted";
+/** "unnamed": it was started, but left no record of a process yet. "orphan": only the training itself is left. */
+type Look = "over" | "not-started" | "alive" | "unnamed" | "orphan" | "gone" | "rebooted";
 
-async function lookAt(attempt: AttemptFolder, boot: string): Promise<Look> {
-  if (attempt.final) return "over";
-  if (!attempt.started) return "not-started";
-  for (const { pid, startTime: began, bootId } of attempt.processes) {
-    if (bootId === boot && (await startTime(pid)) === began) return "alive";
+interface Suspect {
+  index: number;
+  attempt: AttemptDir;
+  look: Look;
+}
+
+const DEAD: readonly Look[] = ["unnamed", "orphan", "gone", "rebooted"];
+
+const REASONS: Partial<Record<Look, string>> = {
+  rebooted: "the computer was restarted",
+  orphan: "guardian, supervisor and runner are gone without a final record, only the training is left: killed from outside",
+};
+
+async function lookAt(attempt: AttemptDir, boot: string): Promise<Look> {
+  const progress = await progressOf(attempt);
+  if (progress !== "started") return progress;
+  const processes = await recordedProcesses(attempt);
+  if (processes.length === 0) return "unnamed";
+  let orphan = false;
+  for (const recorded of processes) {
+    if (!(await isAlive(recorded, boot))) continue;
+    if (recorded.role !== "training") return "alive";
+    orphan = true;
   }
-  if (attempt.processes.length > 0 && attempt.processes.every(({ bootId }) => bootId !== boot)) return "rebooted";
-  return "gone";
+  if (orphan) return "orphan";
+  return processes.every(({ bootId }) => bootId !== boot) ? "rebooted" : "gone";
 }
 
 /**
  * The states of machines, decided from files and processes only:
- * terminating → ending; interrupted → ended; stopped → stopped; made for a run (run tag) and an attempt that was started is
- * neither finished (final.json) nor has a living guardian, supervisor or runner → ended; everything else → running.
- * A process is (pid, start time, boot). At most one listing of the process table, and only when somebody seems dead.
+ * terminating → ending; interrupted → ended; stopped → stopped; made for a run (run tag) with an attempt that was started, has no
+ * final.json and no living guardian, supervisor or runner → ended; everything else → running.
+ * A process is (pid, start time, boot). The process table is listed at most once, and only for attempts without process records.
  */
 export async function decideStates(machines: MachineFiles[], boot: string): Promise<StateVerdict[]> {
   const verdicts = machines.map(byMarkers);
-  const suspects: Array<{ index: number; attempt: AttemptFolder; look: Look }> = [];
+  const suspects: Suspect[] = [];
   await Promise.all(
     machines.map(async (machine, index) => {
       if (verdicts[index] !== undefined || !machine.hasRuns || machine.tags[TAGS.run] === undefined) return;
-      const over = new Set(machine.started?.over ?? []);
-      const looks: Array<{ attempt: AttemptFolder; look: Look }> = [];
+      const looks: Suspect[] = [];
       for (const attempt of await listAttempts(machine.dir)) {
-        if (!over.has(attempt.key)) looks.push({ attempt, look: await lookAt(attempt, boot) });
+        if (machine.started?.over.includes(attempt.key) === true) continue;
+        const look = await lookAt(attempt, boot);
+        // A living attempt speaks for the machine, whatever became of earlier ones.
+        if (look === "alive") return;
+        if (DEAD.includes(look)) looks.push({ index, attempt, look });
       }
-      // A living attempt speaks for the machine, whatever became of earlier ones.
-      if (looks.some(({ look }) => look === "alive")) return;
-      for (const { attempt, look } of looks) if (look === "gone" || look === "rebooted") suspects.push({ index, attempt, look });
+      suspects.push(...looks);
     }),
   );
   for (const { index, attempt, look } of await confirm(suspects, boot)) {
-    verdicts[index] = {
-      state: "ended",
-      reason:
-        look === "rebooted"
-          ? `attempt ${attempt.key}: the computer was restarted`
-          : `attempt ${attempt.key}: processes gone without a final record: killed from outside`,
-      endedAt: await lastSign(attempt),
-    };
+    const reason = REASONS[look] ?? "processes gone without a final record: killed from outside";
+    verdicts[index] = { state: "ended", reason: `attempt ${attempt.key}: ${reason}`, endedAt: await lastSign(attempt) };
   }
   return verdicts.map((verdict) => verdict ?? { state: "running" });
 }
 
 function byMarkers(machine: MachineFiles): StateVerdict | undefined {
-  if (machine.ended?.kind === "terminate") return { state: "ending", reason: machine.ended.reason, endedAt: undefined };
+  if (machine.ended?.kind === "terminate") return { state: "ending", reason: machine.ended.reason };
   if (machine.ended !== undefined) return { state: "ended", reason: machine.ended.reason, endedAt: machine.ended.at };
-  if (machine.stopped !== undefined) return { state: "stopped", reason: "stopped", endedAt: undefined };
-  return undefined;
+  return machine.stopped === undefined ? undefined : { state: "stopped", reason: "stopped" };
 }
 
-// The records were read at slightly different instants: an attempt may have ended well, or got its next process, in between.
-// So everything that looks dead is read a second time, and what left no process record is looked for by its nonce.
-async function confirm<T extends { attempt: AttemptFolder; look: Look }>(suspects: T[], boot: string): Promise<T[]> {
-  const unnamed = suspects.filter(({ attempt }) => attempt.processes.length === 0 && attempt.nonce !== undefined);
-  const marked = new Set<T>();
-  if (unnamed.length > 0) {
-    const alive = await processesWithMarks(unnamed.map(({ attempt }) => `RUNCTL_NONCE=${attempt.nonce}`));
-    // Which of them it is matters only when there is one at all.
-    if (alive.length > 0) {
-      for (const suspect of unnamed) {
-        if ((await processesWithMarks([`RUNCTL_NONCE=${suspect.attempt.nonce}`])).length > 0) marked.add(suspect);
-      }
-    }
-  }
-  const dead: T[] = [];
+// The records were read at slightly different instants: meanwhile an attempt may have ended well, or one of its processes may have
+// started another. So what looks dead is read a second time, and what has no process record is looked for by its nonce.
+async function confirm(suspects: Suspect[], boot: string): Promise<Suspect[]> {
+  const carriers = await nonceCarriers(suspects.filter(({ look }) => look === "unnamed"));
+  const dead: Suspect[] = [];
+  const revived = new Set<number>();
   for (const suspect of suspects) {
-    if (marked.has(suspect)) continue;
-    const look = await lookAt(await readAttempt(suspect.attempt.dir, suspect.attempt.key), boot);
-    if (look === "gone" || look === "rebooted") dead.push(suspect);
+    const look = carriers.has(suspect.attempt.dir) ? "alive" : await lookAt(suspect.attempt, boot);
+    if (look === "alive") revived.add(suspect.index);
+    else if (DEAD.includes(look)) dead.push({ ...suspect, look });
   }
-  return dead;
+  return dead.filter(({ index }) => !revived.has(index));
+}
+
+async function nonceCarriers(unnamed: Suspect[]): Promise<Set<string>> {
+  const byMark = new Map<string, string>();
+  for (const { attempt } of unnamed) {
+    const order = await orderOf(attempt);
+    if (order !== undefined) byMark.set(`RUNCTL_NONCE=${order.nonce}`, attempt.dir);
+  }
+  const carried = await processesWithMarks([...byMark.keys()]);
+  return new Set(carried.map(({ mark }) => byMark.get(mark)).filter((dir) => dir !== undefined));
 }
 
 // The agent's last written record is the best evidence of when it died.
-async function lastSign(attempt: AttemptFolder): Promise<string | undefined> {
+async function lastSign(attempt: AttemptDir): Promise<string | undefined> {
   let latest = 0;
-  for (const name of ["status.json", "runner.json", "guard.json", "feed", "exit.json"]) {
+  for (const name of ["status.json", "feed", "exit.json", "runner.json", "guard.json", "boots.jsonl"]) {
     const info = await stat(join(attempt.dir, name)).catch(() => undefined);
     if (info !== undefined) latest = Math.max(latest, info.mtimeMs);
   }

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import type { MarkedProcess } from "./processes.ts";
 
 // macOS has no /proc: `ps` and `sysctl` tell the same, coarser.
 
@@ -31,14 +32,15 @@ export async function startTimeByPs(pid: number): Promise<string | undefined> {
 }
 
 /** Processes whose environment, as far as `ps -E` shows it, holds one of the marks. */
-export async function processesByPs(marks: readonly string[]): Promise<number[]> {
-  const found: number[] = [];
+export async function processesByPs(marks: readonly string[]): Promise<MarkedProcess[]> {
+  const found: MarkedProcess[] = [];
   for (const line of (await output("ps", ["-axEww", "-o", "pid=,stat=,command="])).split("\n")) {
     const match = /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line);
     if (match === null || match[2]?.startsWith("Z")) continue;
     const pid = Number(match[1]);
     const words = ` ${match[3]} `;
-    if (pid !== process.pid && marks.some((mark) => words.includes(` ${mark} `))) found.push(pid);
+    const mark = marks.find((candidate) => words.includes(` ${candidate} `));
+    if (pid !== process.pid && mark !== undefined) found.push({ pid, mark });
   }
   return found;
 }

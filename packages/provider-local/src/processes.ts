@@ -25,20 +25,27 @@ export async function startTime(pid: number): Promise<string | undefined> {
   return stat.fields[19];
 }
 
+/** A process and the mark by which it was found. */
+export interface MarkedProcess {
+  pid: number;
+  mark: string;
+}
+
 /**
  * The processes (not this one) that carry one of `marks` ("NAME=value") in their environment. Processes of other users, whose
  * environment is hidden, are left out. One pass over the process table.
  */
-export async function processesWithMarks(marks: readonly string[]): Promise<number[]> {
+export async function processesWithMarks(marks: readonly string[]): Promise<MarkedProcess[]> {
   if (marks.length === 0) return [];
   if (!linux) return processesByPs(marks);
   const wanted = new Set(marks);
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
   const found = await Promise.all(
-    pids.map(async (pid) => {
+    pids.map(async (pid): Promise<MarkedProcess | undefined> => {
       const environ = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-      return environ.split("\0").some((entry) => wanted.has(entry)) ? Number(pid) : undefined;
+      const mark = environ.split("\0").find((entry) => wanted.has(entry));
+      return mark === undefined ? undefined : { pid: Number(pid), mark };
     }),
   );
-  return found.filter((pid) => pid !== undefined);
+  return found.filter((process) => process !== undefined);
 }

@@ -158,7 +158,7 @@ async function killTree(child: ChildProcess, mark: string | undefined): Promise<
   if (mark === undefined) return;
   for (let quiet = 0; quiet < 2; ) {
     const left = await processesWithMarks([mark]).catch(() => []);
-    for (const pid of left) kill(pid);
+    for (const { pid } of left) kill(pid);
     quiet = left.length === 0 ? quiet + 1 : 0;
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HostSession, Intent, Machine } from "@runctl/core/provider";
@@ -102,17 +102,35 @@ sys.stdout.write(os.read(r, 100).decode())
 export async function attemptOf(machine: Machine, key: string, files: Record<string, unknown>): Promise<string> {
   const dir = join(machine.address?.home as string, "runs", key);
   await mkdir(dir, { recursive: true });
-  for (const [name, value] of Object.entries(files)) await writeFile(join(dir, name), JSON.stringify(value));
+  for (const [name, value] of Object.entries(files))
+    await writeFile(join(dir, name), typeof value === "string" ? value : JSON.stringify(value));
   return dir;
 }
 
-/** A process record: (pid, start time, boot id). */
-export async function recordOf(pid: number): Promise<{ pid: number; startTime: string; bootId: string }> {
+/** (pid, start time, boot id), as the agent records a process. */
+export interface ProcessRecord {
+  pid: number;
+  startTime: string;
+  bootId: string;
+}
+
+/** The text of guardian.pid and supervisor.pid. */
+export function pidFile({ pid, startTime: began, bootId: boot }: ProcessRecord): string {
+  return `${pid} ${began.replaceAll(" ", "_")} ${boot}\n`;
+}
+
+/** runner.json of a training and its runner. */
+export function runnerJson(training: ProcessRecord, runner: ProcessRecord): Record<string, unknown> {
+  return { ...training, nonce: "n", runnerPid: runner.pid, runnerStartTime: runner.startTime };
+}
+
+/** The record of a process as it is now. */
+export async function recordOf(pid: number): Promise<ProcessRecord> {
   return { pid, startTime: (await startTime(pid)) ?? "0", bootId: await bootId() };
 }
 
 /** A process that has certainly ended, and its record from when it lived. */
-export async function deadRecord(): Promise<{ pid: number; startTime: string; bootId: string }> {
+export async function deadRecord(): Promise<ProcessRecord> {
   const child = spawn("sleep", ["1000"], { stdio: "ignore" });
   const record = await recordOf(child.pid as number);
   await new Promise((resolve) => {
@@ -130,8 +148,4 @@ export async function alive(pid: number): Promise<boolean> {
 /** How many processes carry the mark. */
 export async function marked(mark: string): Promise<number> {
   return (await processesWithMarks([mark])).length;
-}
-
-export async function readText(path: string): Promise<string> {
-  return readFile(path, "utf8");
 }

@@ -11,7 +11,20 @@ import {
 import { describe, expect, it } from "vitest";
 import { local } from "../src/index.ts";
 import { machinesDir } from "../src/machine-home.ts";
-import { alive, attemptOf, createOn, daemon, deadRecord, intent, lookAt, recordOf, setUp, tempDir } from "./helpers.ts";
+import {
+  alive,
+  attemptOf,
+  createOn,
+  daemon,
+  deadRecord,
+  intent,
+  lookAt,
+  pidFile,
+  recordOf,
+  runnerJson,
+  setUp,
+  tempDir,
+} from "./helpers.ts";
 
 describe("create", () => {
   it("makes a private folder with the intent's tags, and the same intent twice is the same machine", async () => {
@@ -108,14 +121,31 @@ describe("find", () => {
     const pid = await daemon(session);
     const dir = await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n-order-only" } });
     expect((await lookAt(provider, machine))?.state).toBe("running");
-    await writeFile(join(dir, "guard.json"), JSON.stringify(await recordOf(pid)));
-    await writeFile(join(dir, "runner.json"), JSON.stringify(await deadRecord()));
+    const dead = await deadRecord();
+    const living = await recordOf(pid);
+    await writeFile(join(dir, "guard.conf"), "100 900 2700 30 SIGTERM n none\n");
     expect((await lookAt(provider, machine))?.state).toBe("running");
+    // Each of the three alone keeps the machine running; the training alone does not.
+    await writeFile(join(dir, "guardian.pid"), pidFile(living));
+    await writeFile(join(dir, "supervisor.pid"), pidFile(dead));
+    await writeFile(join(dir, "runner.json"), JSON.stringify(runnerJson(dead, dead)));
+    expect((await lookAt(provider, machine))?.state).toBe("running");
+    await writeFile(join(dir, "guardian.pid"), pidFile(dead));
+    await writeFile(join(dir, "supervisor.pid"), pidFile(living));
+    expect((await lookAt(provider, machine))?.state).toBe("running");
+    await writeFile(join(dir, "supervisor.pid"), pidFile(dead));
+    await writeFile(join(dir, "runner.json"), JSON.stringify(runnerJson(dead, living)));
+    expect((await lookAt(provider, machine))?.state).toBe("running");
+    await writeFile(join(dir, "runner.json"), JSON.stringify(runnerJson(living, dead)));
+    expect(await lookAt(provider, machine)).toMatchObject({
+      state: "ended",
+      stateReason: expect.stringContaining("only the training is left"),
+    });
     process.kill(pid, "SIGKILL");
     await expect.poll(() => alive(pid)).toBe(false);
-    const dead = await lookAt(provider, machine);
-    expect(dead).toMatchObject({ state: "ended", stateReason: expect.stringContaining("killed from outside") });
-    expect(dead?.endedAt).toMatch(/^\d{4}-/);
+    const ended = await lookAt(provider, machine);
+    expect(ended).toMatchObject({ state: "ended", stateReason: expect.stringContaining("processes gone without a final record") });
+    expect(ended?.endedAt).toMatch(/^\d{4}-/);
     await writeFile(join(dir, "final.json"), "{}");
     expect((await lookAt(provider, machine))?.state).toBe("running");
     await session.close();
@@ -125,11 +155,11 @@ describe("find", () => {
     const { provider } = await setUp();
     const machine = await createOn(provider);
     const me = await recordOf(process.pid);
-    const dir = await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n1" }, "guard.json": { ...me, startTime: "12" } });
+    const dir = await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n1" }, "guardian.pid": pidFile({ ...me, startTime: "12" }) });
     expect((await lookAt(provider, machine))?.state).toBe("ended");
-    await writeFile(join(dir, "guard.json"), JSON.stringify({ ...me, bootId: "another" }));
+    await writeFile(join(dir, "guardian.pid"), pidFile({ ...me, bootId: "another" }));
     expect(await lookAt(provider, machine)).toMatchObject({ state: "ended", stateReason: expect.stringContaining("restarted") });
-    await writeFile(join(dir, "guard.json"), JSON.stringify(me));
+    await writeFile(join(dir, "guardian.pid"), pidFile(me));
     expect((await lookAt(provider, machine))?.state).toBe("running");
   });
 
@@ -149,7 +179,7 @@ describe("find", () => {
   it("a machine that no run made is running until it is terminated", async () => {
     const { provider } = await setUp();
     const machine = await createOn(provider, intent({ run: null }));
-    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n" }, "guard.json": await deadRecord() });
+    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n" }, "guardian.pid": pidFile(await deadRecord()) });
     expect((await lookAt(provider, machine))?.state).toBe("running");
   });
 
@@ -160,7 +190,7 @@ describe("find", () => {
       const machine = await createOn(provider);
       await attemptOf(machine, "r1/1", {
         "attempt.json": { nonce: `n${at}` },
-        "guard.json": dead,
+        "guardian.pid": pidFile(dead),
         ...(at % 2 === 0 ? { "final.json": {} } : {}),
       });
     }
@@ -183,7 +213,7 @@ describe("terminate", () => {
     if (session === undefined) throw new Error("no session");
     const byToken = await daemon(session);
     const byNonce = await daemon(session, { RUNCTL_NONCE: "tree-nonce" });
-    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "tree-nonce" }, "guard.json": await recordOf(byToken) });
+    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "tree-nonce" }, "guardian.pid": pidFile(await recordOf(byToken)) });
     await provider.terminate(machine.ref);
     expect([await alive(byToken), await alive(byNonce)]).toEqual([false, false]);
     expect(await readdir(machinesDir(home))).toEqual([]);
@@ -245,7 +275,7 @@ describe("stop and start", () => {
     if (session === undefined) throw new Error("no session");
     const pid = await daemon(session);
     await session.write("kept.txt", "still here");
-    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n" }, "guard.json": await recordOf(pid) });
+    await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "n" }, "guardian.pid": pidFile(await recordOf(pid)) });
     await provider.stop?.(machine.ref);
     await provider.stop?.(machine.ref);
     expect(await alive(pid)).toBe(false);
