@@ -68,6 +68,14 @@ def create_record(path: str, obj: "Any") -> bool:
     return True
 
 
+def iso_now() -> str:
+    """The wall clock, for people; no decision reads it."""
+    import time
+
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + ".%03dZ" % (now % 1 * 1000)
+
+
 def read_record(path: str) -> "Optional[Dict[str, Any]]":
     """The record, or None when it is missing or no JSON object (another version's, or a torn disk)."""
     try:

@@ -36,7 +36,14 @@ export interface HostClient {
   observe(session: HostSession, runId: string, attempt: number, options?: { eventsOffset?: number | undefined }): Promise<HostObservation>;
   control(session: HostSession, runId: string, attempt: number, command: ControlCommand): Promise<void>;
   /** Bytes of a log from an offset; undefined when there is no such log yet. */
-  readLog(session: HostSession, runId: string, attempt: number, which: "log" | "setup.log", offset: number, maxBytes?: number): Promise<Uint8Array | undefined>;
+  readLog(
+    session: HostSession,
+    runId: string,
+    attempt: number,
+    which: "log" | "setup.log",
+    offset: number,
+    maxBytes?: number,
+  ): Promise<Uint8Array | undefined>;
   /** The attempt's folder on the host, for `watch`. */
   attemptDir(session: HostSession, runId: string, attempt: number): string;
 }

@@ -52,9 +52,19 @@ export const statusSchema = z.object({
   pid: z.number().int().nullable(),
 });
 
-export const noticeSchema = z.object({ cause: z.enum(CAUSES), at: z.string(), until: z.string().nullable(), detail: z.string().nullable().optional() });
+export const noticeSchema = z.object({
+  cause: z.enum(CAUSES),
+  at: z.string(),
+  until: z.string().nullable(),
+  detail: z.string().nullable().optional(),
+});
 
-export const exitSchema = z.object({ code: z.number().int().nullable(), signal: z.string().nullable(), endedUptime: z.number(), endedAt: z.string() });
+export const exitSchema = z.object({
+  code: z.number().int().nullable(),
+  signal: z.string().nullable(),
+  endedUptime: z.number(),
+  endedAt: z.string(),
+});
 
 export const finalSchema = z.object({
   cause: z.enum(CAUSES),
@@ -81,7 +91,15 @@ export const hostEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("checkpoint-rejected"), at: z.string(), path: z.string(), reason: z.string() }),
   z.object({ type: z.literal("notice"), at: z.string(), action: z.string(), until: z.string().nullable(), source: z.string() }),
   z.object({ type: z.literal("decision"), at: z.string(), what: z.string() }),
-  z.object({ type: z.literal("progress"), at: z.string(), operation: z.string(), done: z.number(), total: z.number().nullable(), unit: z.string(), detail: z.string().nullable() }),
+  z.object({
+    type: z.literal("progress"),
+    at: z.string(),
+    operation: z.string(),
+    done: z.number(),
+    total: z.number().nullable(),
+    unit: z.string(),
+    detail: z.string().nullable(),
+  }),
   z.object({ type: z.literal("resume-rejected"), at: z.string(), manifest: z.string(), reason: z.string() }),
 ]);
 

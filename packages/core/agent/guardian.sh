@@ -1,0 +1,117 @@
+#!/bin/sh
+# Keeps one attempt's supervisor alive and ends the attempt when nobody feeds it or its time is up. Uptime only, no wall clock.
+# Usage: guardian.sh <attempt folder> <agent folder> <python>, secrets on standard input. At boot: the same with an empty input.
+set -u
+umask 077
+dir=$1 agent=$2 python=$3
+exec 3<&0 </dev/null
+cd "$dir" || exit 42
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid)
+
+now() {
+  if [ -r /proc/uptime ]; then read -r up _ </proc/uptime; else up=$("$python" -I -S -c 'import time; print(time.monotonic())'); fi
+  up=${up%%.*}
+}
+# start_of <pid>: sets `start`. The command name in stat may hold spaces, parentheses and newlines.
+start_of() {
+  start='' stat=''
+  if [ -r /proc/self/stat ]; then
+    while read -r line || [ -n "$line" ]; do stat="$stat $line"; done 2>/dev/null <"/proc/$1/stat" || return 1
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    [ $# -ge 20 ] && [ "$1" != Z ] && start=${20}
+  else
+    stat=$(ps -o stat=,lstart= -p "$1") && case $stat in Z*) ;; *) start=$(printf '%s' "${stat#* }" | tr -s ' ' '_') ;; esac
+  fi
+}
+# alive <file>: is the process named in "pid start boot" running? Sets `pid`.
+alive() {
+  [ -r "$1" ] && read -r pid was in _ <"$1" && [ "$in" = "$boot" ] && start_of "$pid" 2>/dev/null && [ -n "$start" ] && [ "$start" = "$was" ]
+}
+put() { printf '%s\n' "$2" >"$1.$$" && mv "$1.$$" "$1" || rm -f "$1.$$"; }
+kill_all() {
+  if [ -r /proc/self/environ ]; then
+    pids=$(grep -ls "RUNCTL_NONCE=$nonce" /proc/[0-9]*/environ | sed 's|/proc/||; s|/environ||')
+  else
+    pids=$(ps -axEww -o pid=,command= | grep "RUNCTL_NONCE=$nonce" | grep -v grep | awk '{print $1}')
+  fi
+  # shellcheck disable=SC2086
+  [ -z "$pids" ] || kill -9 $pids 2>/dev/null
+}
+start_supervisor() {
+  "$python" -I -S -X utf8 "$agent/lib/__main__.py" supervise "$dir" "$agent" <&3 >>agent.log 2>&1 3<&- &
+  start_of $! && put supervisor.pid "$! $start $boot"
+  exec 3</dev/null
+  since=$up
+}
+
+if alive guardian.pid; then
+  echo there
+  exit 0
+fi
+start_of $$ && put guardian.pid "$$ $start $boot"
+now
+spent0=0 base=$up
+if read -r line 2>/dev/null <guard.json; then
+  spent0=${line#*\"spentSeconds\":} spent0=${spent0%%[!0-9]*}
+  last=${line#*\"uptime\":} last=${last%%[!0-9]*}
+  # The same boot: this guardian's predecessor died, and time went on without it.
+  case $line in *"\"$boot\""*) [ "${last:-$up}" -le "$up" ] && base=$last ;; esac
+fi
+case $(cat boots.jsonl 2>/dev/null) in
+  *"$boot"*) ;;
+  *) printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$up" >>boots.jsonl ;;
+esac
+fed='' fed_at=$up first=1 since=$up pause=1 saved=-60 ending='' killed=''
+start_supervisor
+echo armed
+exec >>agent.log 2>&1
+
+while :; do
+  now
+  read -r hard feed firstfeed grace signal nonce action _ <guard.conf
+  spent=$((${spent0:-0} + up - base))
+  if ! { read -r me _ <guardian.pid && [ "$me" = $$ ]; }; then
+    alive guardian.pid && exit 0 # another one took over
+    start_of $$ && put guardian.pid "$$ $start $boot"
+  fi
+  if [ $((up - saved)) -ge 60 ]; then
+    put guard.json "{\"spentSeconds\":$spent,\"hardSeconds\":$hard,\"bootId\":\"$boot\",\"uptime\":$up}"
+    saved=$up
+  fi
+  if [ -f final.json ] && { [ "$action" = none ] || [ -f ended ]; }; then break; fi
+  beat=''
+  read -r beat 2>/dev/null <feed
+  if [ "$beat" != "$fed" ]; then fed=$beat fed_at=$up first='' pause=1; fi
+  quiet=$((up - fed_at)) limit=$feed
+  [ -z "$first" ] || limit=$firstfeed
+
+  if ! alive supervisor.pid; then
+    [ $((up - since)) -lt "$pause" ] || { start_supervisor; pause=$((pause < 30 ? pause * 2 : 30)); }
+  elif [ -z "$first" ] && [ -f runner.pid ] && [ $((quiet * 2)) -ge "$limit" ] && [ "$killed" != "$fed_at" ]; then
+    # Wedged. The training does not need it, and a new one takes over.
+    killed=$fed_at
+    kill -9 "$pid"
+  fi
+
+  if [ -z "$ending" ] && { [ "$spent" -ge $((hard + 3)) ] || [ "$quiet" -ge "$limit" ]; }; then
+    ending=$up
+    printf '{"cause":"guard","at":"%s","until":null,"detail":"%s s spent of %s, %s s without a feed"}\n' \
+      "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$spent" "$hard" "$quiet" >"notice.$$"
+    # Whoever writes the notice first sends the signal.
+    ln "notice.$$" notice.json 2>/dev/null && alive runner.pid && kill -s "${signal#SIG}" "$pid"
+    rm -f "notice.$$"
+  fi
+  if [ -n "$ending" ] && [ $((up - ending)) -ge "$grace" ]; then
+    kill_all
+    # It had time to see this by itself: a wedged supervisor is replaced by one that does the last uploads.
+    if [ "$fed_at" -lt "$ending" ] && [ "$killed" != end ] && alive supervisor.pid; then killed=end && kill -9 "$pid"; fi
+    if [ $((up - ending - grace)) -ge 120 ]; then
+      alive supervisor.pid && kill -9 "$pid"
+      [ ! -f end.sh ] || [ "$action" = none ] || sh end.sh </dev/null
+      break
+    fi
+  fi
+  sleep 1
+done
+rm -f guardian.pid
