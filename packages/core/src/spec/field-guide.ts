@@ -22,7 +22,7 @@ export const RUN_SPEC_FIELDS: Readonly<Record<string, FieldGuide>> = {
     "the path of a script inside the project root",
     "none; script or command is required",
     '"training/train.py"',
-    "The Python script to run. A relative path is looked up from `root` when that is given, else from the current folder; subfolders are kept.",
+    "The Python script to run. A relative path starts at the current folder, or else at `root` where that is given; subfolders are kept.",
   ),
   command: field(
     "an array of strings, program first",

@@ -15,6 +15,7 @@ export function resolveLocation(text: string, root: string, field: string): stri
   if (scheme === undefined) {
     const slip = /^(s3|file|gs|https?):/i.exec(text);
     if (slip !== null) throw refuse("Two slashes follow the scheme.", `${slip[0]}//${text.slice(slip[0].length).replace(/^\/+/, "")}`);
+    if (text === "~" || text.startsWith("~/")) throw refuse('Only a shell expands "~".', `/home/me/${text.slice(2)}`);
     const path = resolve(root, text);
     return text.endsWith("/") && path !== "/" ? `${path}/` : path;
   }

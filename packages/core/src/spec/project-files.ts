@@ -20,10 +20,10 @@ export async function findProjectFiles(
   cwd: string,
 ): Promise<ProjectFiles> {
   const givenRoot = spec.root === undefined ? undefined : await existingFolder(resolve(cwd, spec.root), spec.root);
-  if (spec.script === undefined) return { root: givenRoot ?? (await findProjectRoot(join(cwd, "command"))) };
+  if (spec.script === undefined) return { root: givenRoot ?? findProjectRoot(join(cwd, "command")) };
   const script = await findScript(spec.script, givenRoot, cwd);
   await checkFile(script, "script", spec.script);
-  const root = givenRoot ?? (await findProjectRoot(script));
+  const root = givenRoot ?? findProjectRoot(script);
   return { root, script: await insideRoot(root, script, "script", spec.script) };
 }
 
@@ -52,13 +52,12 @@ async function existingFolder(path: string, text: string): Promise<string> {
   });
 }
 
-// With an explicit root, paths are thought of from there; the current folder is what people type from.
+// People type paths from the current folder; with an explicit root they also think from there.
 async function findScript(text: string, root: string | undefined, cwd: string): Promise<string> {
-  if (root !== undefined && !isAbsolute(text)) {
-    const path = resolve(root, text);
-    if ((await kindOf(path)) !== "missing" || (await kindOf(resolve(cwd, text))) === "missing") return path;
-  }
-  return resolve(cwd, text);
+  const here = resolve(cwd, text);
+  if (root === undefined || (await kindOf(here)) !== "missing") return here;
+  const below = resolve(root, text);
+  return (await kindOf(below)) === "missing" ? here : below;
 }
 
 async function checkFile(path: string, field: string, text: string): Promise<void> {

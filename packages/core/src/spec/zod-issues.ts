@@ -26,7 +26,7 @@ export function validationError(
   what = "The run spec",
   guides: (path: readonly PropertyKey[]) => FieldGuide | undefined = (path) => guideFor(path).guide,
 ): ValidationError {
-  const errors = issues.flatMap((issue) => flatten(issue, [])).map(({ issue, path }) => oneError(issue, path, input, what, guides));
+  const errors = flattenIssues(issues).map(({ issue, path }) => oneError(issue, path, input, what, guides));
   const [first, ...others] = errors;
   if (first === undefined) return new ValidationError({ what: `${what} is wrong.` });
   if (others.length === 0) return first;
@@ -62,6 +62,11 @@ function oneError(
     example: guide?.example ?? '{ script: "train.py" }',
     hideValue: path[0] === "secrets" || path[0] === "env" || path[0] === "providerOptions",
   });
+}
+
+/** The issues that say something, each with its whole path. */
+export function flattenIssues(issues: readonly Issue[]): Array<{ issue: Issue; path: readonly PropertyKey[] }> {
+  return issues.flatMap((issue) => flatten(issue, []));
 }
 
 // A union's own issue says "no branch fits". Where one branch fits but for something inside it, that something is the news.
