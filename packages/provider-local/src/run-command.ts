@@ -60,10 +60,15 @@ export async function runCommand(clock: Clock, argv: readonly [string, ...string
       child.stderr?.destroy();
       finish();
     };
+    let givenUp = false;
     const giveUp = (reason: unknown): void => {
+      givenUp = true;
       void killTree(child, options.mark).finally(() => settle(() => reject(reason)));
     };
-    const done = (): void => settle(() => resolve(result(exit, stdout, stderr)));
+    const done = (): void => {
+      // Its end by our own hand is no result.
+      if (!givenUp) settle(() => resolve(result(exit, stdout, stderr)));
+    };
     const waitForSilence = (): void => {
       drain.cancel();
       if (!settled) drain = clock.timer(DRAIN_MS, done);
