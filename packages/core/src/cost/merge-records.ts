@@ -2,7 +2,7 @@ import type { PriceSegment, ResourceRecord, ResourceSource } from "./resource-re
 
 /**
  * All records of several sources, each thing once. Two sources that know the same id would count its cost twice: the first
- * source's record stays, with the other's tags beneath its own and the other's billed segments, which are the provider's word.
+ * source's record leads, see `mergeRecord`.
  */
 export async function mergeRecords(
   sources: readonly ResourceSource[],
@@ -18,11 +18,17 @@ export async function mergeRecords(
   return [...byId.values()];
 }
 
-/** One record out of two about the same thing; `first` leads. */
+/**
+ * One record out of two about the same thing. `first` leads; the other adds tags beneath, the provider's bills, and a deletion
+ * that `first` does not know of yet: "ending" and "ended" are never taken back.
+ */
 export function mergeRecord(first: ResourceRecord, second: ResourceRecord): ResourceRecord {
   const has = new Set(first.segments.filter((segment) => segment.evidence === "billed").map(keyOf));
   const bills = second.segments.filter((segment) => segment.evidence === "billed" && !has.has(keyOf(segment)));
-  return { ...first, tags: { ...second.tags, ...first.tags }, segments: [...first.segments, ...bills] };
+  const merged = { ...first, tags: { ...second.tags, ...first.tags }, segments: [...first.segments, ...bills] };
+  if (first.state === "ended" || (second.state !== "ended" && second.state !== "ending")) return merged;
+  if (second.state === "ending" || second.endedAt === undefined) return { ...merged, state: second.state };
+  return { ...merged, state: "ended", endedAt: second.endedAt };
 }
 
 function keyOf(segment: PriceSegment): string {

@@ -11,4 +11,6 @@ export const TAGS = {
   protected: "runctl:protected",
   important: "runctl:important",
   persistent: "runctl:persistent",
+  /** ISO time at which cleanup marked it for deletion on a later pass. */
+  cleanupMarked: "runctl:cleanup-marked",
 } as const;
