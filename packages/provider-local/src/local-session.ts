@@ -57,6 +57,8 @@ export class LocalSession implements HostSession {
       timeoutMs: options.timeoutMs,
       signal: options.signal === undefined ? this.#closed.signal : AbortSignal.any([options.signal, this.#closed.signal]),
       mark: `RUNCTL_EXEC=${id}`,
+      // Ending a machine marks it, then looks for its processes; starting one looks for the mark afterwards. So one of the two sees it.
+      stillWanted: () => this.#reachable(),
     });
   }
 
@@ -140,13 +142,8 @@ export class LocalSession implements HostSession {
         () => true,
         () => false,
       );
-    const reason = !(await has("machine.json"))
-      ? "it does not exist any more"
-      : (await has("ended.json"))
-        ? "it has ended"
-        : (await has("stopped.json"))
-          ? "it is stopped"
-          : undefined;
+    const [there, ended, stopped] = await Promise.all(["machine.json", "ended.json", "stopped.json"].map(has));
+    const reason = !there ? "it does not exist any more" : ended ? "it has ended" : stopped ? "it is stopped" : undefined;
     if (reason !== undefined) throw unreachable(this.#parts.record.name, reason);
   }
 }

@@ -14,6 +14,8 @@ export interface CommandOptions {
   signal?: AbortSignal | undefined;
   /** "NAME=value" in `env`, by which processes that left the group are found when the command is given up. */
   mark?: string | undefined;
+  /** Asked once the command runs: when it rejects, the command is given up with that reason. */
+  stillWanted?: (() => Promise<void>) | undefined;
   /** Called with every chunk of both streams. */
   onOutput?: ((chunk: Uint8Array) => void) | undefined;
 }
@@ -90,6 +92,7 @@ export async function runCommand(clock: Clock, argv: readonly [string, ...string
       waitForSilence();
     });
     child.on("close", done);
+    options.stillWanted?.().catch((reason: unknown) => settled || giveUp(reason));
   });
 }
 

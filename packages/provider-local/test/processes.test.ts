@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CreateOutcome, type Intent, StorageError, systemRandom } from "@runctl/core/provider";
+import { type CreateOutcome, HostUnreachableError, NotFoundError, StorageError, systemRandom } from "@runctl/core/provider";
 import { describe, expect, it } from "vitest";
 import { newDir } from "../src/leftovers.ts";
 import { machinesDir } from "../src/machine-home.ts";
-import { createOn, intent, setUp, tempDir } from "./helpers.ts";
+import { createOn, intent, marked, setUp, tempDir } from "./helpers.ts";
 
 const WORKER = fileURLToPath(new URL("./provider-worker.ts", import.meta.url));
 const NODE = { execArgv: ["--import", "tsx", "--conditions=@runctl/source"] };
@@ -72,6 +72,46 @@ describe("several processes", () => {
     }
     expect(cut).toBeGreaterThan(0);
   }, 60_000);
+
+  it("P-07 a command started while the machine is being ended does not outlive it", async () => {
+    const { provider } = await setUp();
+    for (let round = 0; round < 10; round += 1) {
+      const machine = await createOn(provider);
+      const host = await provider.connect?.(machine);
+      const mark = `RACE_MARK=${machine.name}`;
+      const started = Array.from({ length: 4 }, () =>
+        host?.exec(["sleep", "1000"], { env: { RACE_MARK: machine.name } }).catch((error: unknown) => error),
+      );
+      await provider.terminate(machine.ref);
+      const outcomes = await Promise.all(started);
+      expect(await marked(mark)).toBe(0);
+      for (const outcome of outcomes)
+        expect(
+          HostUnreachableError.isInstance(outcome) ||
+            (outcome as { exitCode: number }).exitCode === 137 ||
+            NotFoundError.isInstance(outcome),
+        ).toBe(true);
+      await host?.close();
+    }
+  });
+
+  it("two processes terminating one machine both succeed, killed ones are gone on with", async () => {
+    const { provider, home } = await setUp();
+    const machine = await createOn(provider);
+    for (let at = 0; at < 300; at += 1) {
+      await mkdir(join(machinesDir(home), machine.name, `runs/r${at}/1/work`), { recursive: true });
+      await writeFile(join(machinesDir(home), machine.name, `runs/r${at}/1/work/f`), "x");
+    }
+    const cut = await worker(home, "terminate", machine.name);
+    cut.send("go");
+    await expect.poll(() => existsSync(join(machinesDir(home), machine.name, "ended.json")), { interval: 1 }).toBe(true);
+    cut.kill("SIGKILL");
+    await once(cut, "exit");
+    const two = await Promise.all([worker(home, "terminate", machine.name), worker(home, "terminate", machine.name)]);
+    expect(await Promise.all(two.map(go))).toEqual([{}, {}]);
+    await provider.find({});
+    expect(await readdir(machinesDir(home))).toEqual([]);
+  });
 
   it("sweeps folders of dead makers and of finished terminations, not those of living ones", async () => {
     const { provider, home } = await setUp();
