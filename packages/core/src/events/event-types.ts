@@ -59,7 +59,14 @@ export type RunctlEvent = EventBase &
     | { type: "checkpoint-published"; checkpoint: CheckpointRef }
     | { type: "checkpoint-rejected"; path: string; reason: string }
     | { type: "notice-received"; action: string; endsAt?: string | undefined; source: string }
-    | { type: "fallback"; from: string; to: string; fromPricePerHour?: Money | undefined; toPricePerHour?: Money | undefined; reason: string }
+    | {
+        type: "fallback";
+        from: string;
+        to: string;
+        fromPricePerHour?: Money | undefined;
+        toPricePerHour?: Money | undefined;
+        reason: string;
+      }
     | { type: "cost-threshold"; threshold: string; limit: Money; actual: Money }
     | { type: "budget-warning"; fraction: number; spent: Money; budget: Money }
     | { type: "work-lost"; what: string[] }
