@@ -1,0 +1,130 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { sha256Hex } from "../util/hash.ts";
+import { type Random, randomId } from "../util/random.ts";
+import type { FileStat } from "./walk-tree.ts";
+
+export type { FileStat };
+
+/** A pack in the store and the blobs in it. */
+export interface KnownPack {
+  key: string;
+  size: number;
+  /** sha256, offset, size. */
+  blobs: Array<[sha256: string, offset: number, size: number]>;
+}
+
+/** What an earlier snapshot of this root into this store learnt. A cache and no more: any of it may be wrong or missing. */
+export interface StatIndex {
+  /** By path: the content's digest as of these stats. */
+  files: Map<string, FileStat & { sha256: string }>;
+  packs: KnownPack[];
+  /** The newest tree written and the packs it uses. */
+  tree: { sha256: string; packs: string[] } | undefined;
+}
+
+/**
+ * git's racy-clean rule: a file changed within this time before it was read may change again within the same tick of the file
+ * system's clock, so its stats prove nothing. 2 s is FAT's tick, the coarsest in use.
+ */
+const RACY_MS = 2000;
+
+type StoredFile = [path: string, size: number, mtimeMs: number, ctimeMs: number, ino: number, sha256: string];
+interface Stored {
+  v: 1;
+  files: StoredFile[];
+  packs: KnownPack[];
+  tree: StatIndex["tree"] | null;
+}
+
+function indexPath(cacheDir: string, id: string): string {
+  return join(cacheDir, `code-${id}.index`);
+}
+
+function packFolder(cacheDir: string, id: string): string {
+  return join(cacheDir, `code-${id}.packs`);
+}
+
+/** Names the cache of one root and one store. */
+export function indexId(root: string, prefix: string): string {
+  return sha256Hex(`${root}\0${prefix}`).slice(0, 20);
+}
+
+// The first line is the digest of the rest: a torn or damaged cache is no cache.
+function readChecked<T>(path: string): T | undefined {
+  try {
+    const text = readFileSync(path, "utf8");
+    const cut = text.indexOf("\n");
+    const body = text.slice(cut + 1);
+    return text.slice(0, cut) === sha256Hex(body) ? (JSON.parse(body) as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function writeChecked(path: string, value: unknown, random: Random): void {
+  const tmp = `${path}.${randomId(random, 10)}.tmp`;
+  try {
+    const body = JSON.stringify(value);
+    writeFileSync(tmp, `${sha256Hex(body)}\n${body}`, { mode: 0o600, flag: "wx" });
+    renameSync(tmp, path);
+  } catch {
+    // A full or read-only disk costs the next snapshot some reading, nothing else.
+    rmSync(tmp, { force: true });
+  }
+}
+
+/** Loads the index, plus packs that a killed snapshot had already brought to the store. undefined when there is nothing. */
+export function loadIndex(cacheDir: string, id: string): StatIndex | undefined {
+  const stored = readChecked<Stored>(indexPath(cacheDir, id));
+  const packs = new Map<string, KnownPack>(stored?.v === 1 ? stored.packs.map((pack) => [pack.key, pack]) : []);
+  let names: string[] = [];
+  try {
+    names = readdirSync(packFolder(cacheDir, id));
+  } catch {
+    // None.
+  }
+  for (const name of names) {
+    const pack = name.endsWith(".json") ? readChecked<KnownPack>(join(packFolder(cacheDir, id), name)) : undefined;
+    if (pack !== undefined) packs.set(pack.key, pack);
+  }
+  if (stored?.v !== 1 && packs.size === 0) return undefined;
+  const files = new Map<string, FileStat & { sha256: string }>();
+  for (const [path, size, mtimeMs, ctimeMs, ino, sha256] of stored?.v === 1 ? stored.files : []) {
+    files.set(path, { size, mtimeMs, ctimeMs, ino, sha256 });
+  }
+  return { files, packs: [...packs.values()], tree: stored?.v === 1 ? (stored.tree ?? undefined) : undefined };
+}
+
+/** Remembers one pack at once, so that a snapshot that is killed later does not send it again. */
+export function rememberPack(cacheDir: string, id: string, pack: KnownPack, random: Random): void {
+  try {
+    mkdirSync(packFolder(cacheDir, id), { recursive: true, mode: 0o700 });
+  } catch {
+    return;
+  }
+  writeChecked(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}.json`), pack, random);
+}
+
+/** Saves the index; `readAt` is the wall time before the first file was read. Never throws. */
+export function saveIndex(cacheDir: string, id: string, index: StatIndex, readAt: number, random: Random): void {
+  const files: StoredFile[] = [];
+  for (const [path, file] of index.files) {
+    const racy = Math.max(file.mtimeMs, file.ctimeMs) >= readAt - RACY_MS;
+    if (!racy) files.push([path, file.size, file.mtimeMs, file.ctimeMs, file.ino, file.sha256]);
+  }
+  try {
+    mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
+  } catch {
+    return;
+  }
+  const stored: Stored = { v: 1, files, packs: index.packs, tree: index.tree ?? null };
+  writeChecked(indexPath(cacheDir, id), stored, random);
+  // Only what the index now holds may go; a pack that another process has just added stays.
+  for (const pack of index.packs) rmSync(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}.json`), { force: true });
+}
+
+/** True when the index knows this very version of the file. */
+export function isSame(a: FileStat, b: FileStat): boolean {
+  return a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs && a.ino === b.ino;
+}

@@ -1,0 +1,198 @@
+import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { SyncError } from "../errors/kinds.ts";
+import type { Clock } from "../util/clock.ts";
+import { isInside } from "../util/contained-path.ts";
+import { timeSlice } from "../util/time-slice.ts";
+import { type CodeRemarks, noRemarks } from "./code-notices.ts";
+import { ENVIRONMENT_MARKERS, isJunk, looksSecret, STATE_FOLDER } from "./default-excludes.ts";
+import { type FolderRules, isIgnored, patternMatcher, rulesAboveRoot, rulesOfFolder } from "./ignore-rules.ts";
+import { includeRules } from "./include-rules.ts";
+import { sortByPath } from "./tree-manifest.ts";
+
+/** What identifies a file's content without reading it. */
+export interface FileStat {
+  size: number;
+  mtimeMs: number;
+  ctimeMs: number;
+  ino: number;
+}
+
+export interface WalkedFile extends FileStat {
+  /** Relative to the root, "/" between segments. */
+  path: string;
+  mode: "644" | "755";
+}
+
+export interface WalkedTree {
+  files: WalkedFile[];
+  links: Array<{ path: string; target: string }>;
+  /** Folders without any included entry. */
+  dirs: string[];
+  remarks: CodeRemarks;
+}
+
+export interface WalkOptions {
+  /** Absolute, without symlinks. */
+  root: string;
+  include: readonly string[];
+  exclude: readonly string[];
+  /** Folders relative to the root that nothing re-includes. */
+  excludeDirs: readonly string[];
+  clock: Clock;
+  signal?: AbortSignal | undefined;
+}
+
+function unreadable(path: string, error: unknown): SyncError {
+  const code = (error as NodeJS.ErrnoException).code ?? "";
+  return new SyncError({
+    what: `${JSON.stringify(path)} cannot be read${code === "" ? "" : ` (${code})`}.`,
+    why: "A snapshot without it would not be the project you see.",
+    fix: [`Make it readable, for example chmod u+r ${JSON.stringify(path)}.`, "Or leave it out: add it to .runctlignore or `exclude`."],
+    context: { path, errno: code },
+    cause: error,
+  });
+}
+
+function refuseBadNames(folder: string): void {
+  for (const raw of readdirSync(folder, { encoding: "buffer" })) {
+    if (Buffer.from(raw.toString("utf8")).equals(raw)) continue;
+    throw new SyncError({
+      what: `${JSON.stringify(folder)} holds a name that is not valid UTF-8: ${raw.toString("latin1")}.`,
+      why: "It cannot be written into a manifest, nor be trusted to arrive under the same name.",
+      fix: ["Rename it, or exclude the folder that holds it."],
+      context: { folder },
+    });
+  }
+}
+
+/** Every file, link and empty folder that belongs to the snapshot. Gives way to the event loop; throws SyncError. */
+export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
+  const { root } = options;
+  const include = includeRules(options.include);
+  const excluded = patternMatcher(options.exclude);
+  const hard = new Set(options.excludeDirs.map((folder) => folder.replace(/\/+$/, "")));
+  const slice = timeSlice(options.clock, options.signal);
+  const files: WalkedFile[] = [];
+  const links: Array<{ path: string; target: string }> = [];
+  const folders: string[] = [];
+  const remarks = noRemarks();
+  const stack: Array<{ path: string; rules: readonly FolderRules[]; ignored: boolean }> = [
+    { path: "", rules: rulesAboveRoot(root), ignored: false },
+  ];
+
+  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+    const folder = join(root, at.path);
+    let entries: Dirent[];
+    try {
+      entries = readdirSync(folder, { withFileTypes: true });
+    } catch (error) {
+      if (at.path !== "" && (error as NodeJS.ErrnoException).code === "ENOENT") continue;
+      throw unreadable(folder, error);
+    }
+    const has = (name: string): boolean => entries.some((entry) => entry.name === name);
+    if (at.path !== "" && !include.names(at.path) && entries.some((entry) => ENVIRONMENT_MARKERS.has(entry.name))) continue;
+    if (at.path !== "" && !at.ignored) folders.push(at.path.slice(0, -1));
+    const own = rulesOfFolder(folder, at.path, { git: has(".gitignore"), runctl: has(".runctlignore") });
+    const rules = own === undefined ? at.rules : [...at.rules, own];
+
+    for (const entry of entries) {
+      if (slice.due()) await slice.pause();
+      const { name } = entry;
+      if (name.includes("\uFFFD")) refuseBadNames(folder);
+      const path = at.path + name;
+      if (name === STATE_FOLDER || hard.has(path)) continue;
+      const isFolder = entry.isDirectory();
+      const tested = isFolder ? `${path}/` : path;
+      if (isJunk(name) && !include.names(tested)) continue;
+      if (excluded?.(tested) === true) continue;
+      if (isFolder) {
+        if (looksSecret(name, true) && !include.isExactly(path)) {
+          if (!isIgnored(rules, tested)) remarks.secretsLeftOut.push(tested);
+          continue;
+        }
+        const ignored = (at.ignored || isIgnored(rules, tested)) && !include.matches(tested);
+        if (!ignored || include.mayMatchBelow(tested)) stack.push({ path: tested, rules, ignored });
+        continue;
+      }
+      const ignored = (at.ignored || isIgnored(rules, path)) && !include.matches(path);
+      if (looksSecret(name, false)) {
+        if (!include.isExactly(path)) {
+          if (!ignored) remarks.secretsLeftOut.push(path);
+          continue;
+        }
+        remarks.secretsIncluded.push(path);
+      }
+      if (ignored) continue;
+      if (entry.isSymbolicLink()) {
+        const target = linkInside(root, path);
+        if (target === undefined) remarks.linksOutside.push(path);
+        else links.push({ path, target });
+        continue;
+      }
+      if (!entry.isFile()) {
+        remarks.specialFiles.push(path);
+        continue;
+      }
+      let found: ReturnType<typeof lstatSync>;
+      try {
+        found = lstatSync(join(root, path));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
+        throw unreadable(join(root, path), error);
+      }
+      const mode = (found.mode & 0o100) === 0 ? "644" : "755";
+      files.push({ path, mode, size: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, ino: found.ino });
+    }
+  }
+  sortByPath(files);
+  sortByPath(links);
+  const dirs = emptyFolders(folders, [...files, ...links]);
+  const known = new Set([...files.map((file) => file.path), ...links.map((link) => link.path), ...folders]);
+  for (const link of links) {
+    const target = relative(root, resolve(root, dirname(link.path), link.target));
+    if (target !== "" && !known.has(target)) remarks.linksDangling.push(link.path);
+  }
+  return { files, links, dirs, remarks };
+}
+
+/** The link's target, relative, when it and what it really leads to are inside the root. */
+function linkInside(root: string, path: string): string | undefined {
+  const full = join(root, path);
+  let target: string;
+  try {
+    target = readlinkSync(full);
+  } catch (error) {
+    throw unreadable(full, error);
+  }
+  if (target.includes("\uFFFD")) return undefined;
+  const lexical = resolve(dirname(full), target);
+  if (!isInside(root, lexical)) return undefined;
+  try {
+    if (!isInside(root, realpathSync(full))) return undefined;
+  } catch (error) {
+    // Broken and circular links are the project's own business; they stay as they are.
+    if (!["ENOENT", "ENOTDIR", "ELOOP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw unreadable(full, error);
+  }
+  return isAbsolute(target) ? relative(dirname(full), lexical) || "." : target;
+}
+
+function emptyFolders(folders: readonly string[], content: ReadonlyArray<{ path: string }>): string[] {
+  const full = new Set<string>();
+  const mark = (path: string): void => {
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) {
+      const folder = path.slice(0, at);
+      if (full.has(folder)) return;
+      full.add(folder);
+    }
+  };
+  for (const item of content) mark(item.path);
+  const empty: Array<{ path: string }> = [];
+  // Deepest first, so that a folder that holds only an empty one is not listed beside it.
+  for (const path of [...folders].sort((a, b) => b.length - a.length)) {
+    if (full.has(path)) continue;
+    empty.push({ path });
+    mark(path);
+  }
+  return sortByPath(empty).map((item) => item.path);
+}
