@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts one attempt's guardian, once. Needs nothing but sh and python3; downloads nothing.
-# Usage: bootstrap.sh <attempt folder> <agent folder> "<guard line>", secrets (JSON) on standard input.
-# Exits: 0 armed, or there was nothing to do; 41 no python3 of 3.8 or newer; 42 the guardian could not be started.
+# Starts one attempt's guardian, once. Needs sh and python3 only; downloads nothing. Secrets (JSON) come on standard input.
+# Usage: bootstrap.sh <attempt folder> <agent folder> "<guard line>"
+# Exits: 0 armed, or nothing to do; 41 no python3 of 3.8 or newer; 42 the guardian could not be started.
 set -u
 umask 077
 dir=$1 agent=$2
@@ -9,32 +9,26 @@ dir=$1 agent=$2
 secrets=$(cat)
 unset RUNCTL_NONCE RUNCTL_AGENT_NONCE
 cd / || exit 42
-
-[ -f "$dir/guard.conf" ] || { printf '%s\n' "$3" >"$dir/guard.conf.tmp" && mv "$dir/guard.conf.tmp" "$dir/guard.conf"; } || exit 42
+[ -f "$dir/guard.conf" ] || { printf '%s\n' "$3" >"$dir/guard.conf.$$" && mv "$dir/guard.conf.$$" "$dir/guard.conf"; } || exit 42
 
 # Version managers put slow shims on PATH: the real interpreter is asked for once.
 python='' from='' real='' seen=''
 for name in python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8; do
   found=$(command -v "$name") || continue
-  if [ -r "$agent/python" ]; then
-    { read -r from && read -r real; } <"$agent/python"
-    if [ "$from" = "$found" ] && [ -x "$real" ] && [ -f "$agent/lib/__main__.py" ]; then
-      python=$real
-      break
-    fi
+  if [ -r "$agent/python" ]; then { read -r from && read -r real; } <"$agent/python"; fi
+  if [ "$from" = "$found" ] && [ -x "$real" ] && [ -f "$agent/lib/__main__.py" ]; then
+    python=$real
+    break
   fi
-  real=$("$found" -I -S "$agent/agent.pyz" extract "$agent/lib" 2>&1)
-  case $? in
-    0)
-      python=$real
-      printf '%s\n%s\n' "$found" "$real" >"$agent/python.$$" && mv "$agent/python.$$" "$agent/python"
-      break
-      ;;
-    *) seen="$seen $found: $(printf '%s' "$real" | tail -n 1);" ;;
-  esac
+  if real=$("$found" -I -S "$agent/agent.pyz" extract "$agent/lib" 2>&1); then
+    python=$real
+    printf '%s\n%s\n' "$found" "$real" >"$agent/python.$$" && mv "$agent/python.$$" "$agent/python"
+    break
+  fi
+  seen="$seen $found: $(printf '%s' "$real" | tail -n 1);"
 done
 if [ -z "$python" ]; then
-  printf 'python3 3.8 or newer is needed on the training host.%s PATH=%s\n' "${seen:- none was found.}" "$PATH" >&2
+  printf 'python3 3.8 or newer is needed on the training host.%s PATH=%s\n' "${seen:- None was found.}" "$PATH" >&2
   exit 41
 fi
 
@@ -46,10 +40,7 @@ own_session() {
 printf '%s' "$secrets" | {
   exec 3<&0
   own_session sh "$agent/guardian.sh" "$dir" "$agent" "$python" <&3 3<&- 2>>"$dir/agent.log" &
-} | {
-  read -r armed
-  [ -n "$armed" ]
-} || {
+} | { read -r armed && [ -n "$armed" ]; } || {
   printf 'the guardian did not start: %s\n' "$(tail -n 3 "$dir/agent.log" 2>/dev/null)" >&2
   exit 42
 }

@@ -8,12 +8,13 @@ exec 3<&0 </dev/null
 cd "$dir" || exit 42
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid)
 
+agent() { "$python" -I -S -X utf8 "$agent/lib/__main__.py" "$@"; }
+wall() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 now() {
   if [ -r /proc/uptime ]; then read -r up _ </proc/uptime; else up=$("$python" -I -S -c 'import time; print(time.monotonic())'); fi
   up=${up%%.*}
 }
-# start_of <pid>: sets `start`. The command name in stat may hold spaces, parentheses and newlines.
-start_of() {
+start_of() { # <pid>: sets `start`. The command name in stat may hold spaces, parentheses and newlines.
   start='' stat=''
   if [ -r /proc/self/stat ]; then
     while read -r line || [ -n "$line" ]; do stat="$stat $line"; done 2>/dev/null <"/proc/$1/stat" || return 1
@@ -24,51 +25,41 @@ start_of() {
     stat=$(ps -o stat=,lstart= -p "$1") && case $stat in Z*) ;; *) start=$(printf '%s' "${stat#* }" | tr -s ' ' '_') ;; esac
   fi
 }
-# alive <file>: is the process named in "pid start boot" running? Sets `pid`.
-alive() {
+alive() { # <file>: is the process named in "pid start boot" running? Sets `pid`.
   [ -r "$1" ] && read -r pid was in _ <"$1" && [ "$in" = "$boot" ] && start_of "$pid" 2>/dev/null && [ -n "$start" ] && [ "$start" = "$was" ]
 }
-put() { printf '%s\n' "$2" >"$1.$$" && mv "$1.$$" "$1" || rm -f "$1.$$"; }
+put() { if ! { printf '%s\n' "$2" >"$1.$$" && mv "$1.$$" "$1"; }; then rm -f "$1.$$"; fi; }
 kill_all() {
-  if [ -r /proc/self/environ ]; then
-    pids=$(grep -ls "RUNCTL_NONCE=$nonce" /proc/[0-9]*/environ | sed 's|/proc/||; s|/environ||')
-  else
-    pids=$(ps -axEww -o pid=,command= | grep "RUNCTL_NONCE=$nonce" | grep -v grep | awk '{print $1}')
-  fi
+  [ -r /proc/self/environ ] || { agent kill "$nonce" && return; }
+  pids=$(grep -ls "RUNCTL_NONCE=$nonce" /proc/[0-9]*/environ | sed 's|/proc/||; s|/environ||')
   # shellcheck disable=SC2086
   [ -z "$pids" ] || kill -9 $pids 2>/dev/null
 }
 start_supervisor() {
   "$python" -I -S -X utf8 "$agent/lib/__main__.py" supervise "$dir" "$agent" <&3 >>agent.log 2>&1 3<&- &
   start_of $! && put supervisor.pid "$! $start $boot"
-  exec 3</dev/null
-  since=$up
+  exec 3</dev/null && since=$up
 }
 
-if alive guardian.pid; then
+if alive guardian.pid || { [ -f final.json ] && [ -f ended ]; }; then
   echo there
   exit 0
 fi
 start_of $$ && put guardian.pid "$$ $start $boot"
 now
 spent0=0 base=$up
-if read -r line 2>/dev/null <guard.json; then
-  spent0=${line#*\"spentSeconds\":} spent0=${spent0%%[!0-9]*}
-  last=${line#*\"uptime\":} last=${last%%[!0-9]*}
+if [ -r guard.json ] && read -r line <guard.json; then
+  spent0=${line#*\"spentSeconds\":} spent0=${spent0%%[!0-9]*} last=${line#*\"uptime\":} last=${last%%[!0-9]*}
   # The same boot: this guardian's predecessor died, and time went on without it.
-  case $line in *"\"$boot\""*) [ "${last:-$up}" -le "$up" ] && base=$last ;; esac
+  case $line in *"\"$boot\""*) [ "${last:-$up}" -le "$up" ] && base=${last:-$up} ;; esac
 fi
-case $(cat boots.jsonl 2>/dev/null) in
-  *"$boot"*) ;;
-  *) printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$up" >>boots.jsonl ;;
-esac
+grep -qs "$boot" boots.jsonl || printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(wall)" "$up" >>boots.jsonl
 fed='' fed_at=$up first=1 since=$up pause=1 saved=-60 ending='' killed=''
-start_supervisor
+alive supervisor.pid || start_supervisor
 echo armed
 exec >>agent.log 2>&1
 
-while :; do
-  now
+while now; do
   read -r hard feed firstfeed grace signal nonce action _ <guard.conf
   spent=$((${spent0:-0} + up - base))
   if ! { read -r me _ <guardian.pid && [ "$me" = $$ ]; }; then
@@ -80,27 +71,21 @@ while :; do
     saved=$up
   fi
   if [ -f final.json ] && { [ "$action" = none ] || [ -f ended ]; }; then break; fi
-  beat=''
-  read -r beat 2>/dev/null <feed
+  beat='' && if [ -r feed ]; then read -r beat <feed; fi
   if [ "$beat" != "$fed" ]; then fed=$beat fed_at=$up first='' pause=1; fi
   quiet=$((up - fed_at)) limit=$feed
   [ -z "$first" ] || limit=$firstfeed
-
   if ! alive supervisor.pid; then
-    [ $((up - since)) -lt "$pause" ] || { start_supervisor; pause=$((pause < 30 ? pause * 2 : 30)); }
+    [ $((up - since)) -lt "$pause" ] || { start_supervisor && pause=$((pause < 30 ? pause * 2 : 30)); }
   elif [ -z "$first" ] && [ -f runner.pid ] && [ $((quiet * 2)) -ge "$limit" ] && [ "$killed" != "$fed_at" ]; then
-    # Wedged. The training does not need it, and a new one takes over.
-    killed=$fed_at
+    killed=$fed_at # Wedged. The training does not need it, and a new one takes over.
     kill -9 "$pid"
   fi
-
   if [ -z "$ending" ] && { [ "$spent" -ge $((hard + 3)) ] || [ "$quiet" -ge "$limit" ]; }; then
     ending=$up
-    printf '{"cause":"guard","at":"%s","until":null,"detail":"%s s spent of %s, %s s without a feed"}\n' \
-      "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$spent" "$hard" "$quiet" >"notice.$$"
-    # Whoever writes the notice first sends the signal.
-    ln "notice.$$" notice.json 2>/dev/null && alive runner.pid && kill -s "${signal#SIG}" "$pid"
-    rm -f "notice.$$"
+    # Whoever writes the notice first sends the signal. Without room for the notice, it is sent all the same.
+    put notice.guard "{\"cause\":\"guard\",\"at\":\"$(wall)\",\"until\":null,\"detail\":\"$spent s spent of $hard, $quiet s without a feed\"}"
+    if ln notice.guard notice.json 2>/dev/null || [ ! -f notice.json ]; then alive runner.pid && kill -s "${signal#SIG}" "$pid"; fi
   fi
   if [ -n "$ending" ] && [ $((up - ending)) -ge "$grace" ]; then
     kill_all

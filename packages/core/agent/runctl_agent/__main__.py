@@ -1,4 +1,4 @@
-"""Commands of the agent: extract (once per version and host) and supervise (by the guardian)."""
+"""Commands of the agent: extract (once per version and host), supervise and kill (by the guardian)."""
 from __future__ import annotations
 
 import os
@@ -37,7 +37,7 @@ def extract(archive: str, target: str) -> None:
 
 
 def main(argv: "List[str]") -> None:
-    """`extract <folder>` or `supervise <attempt folder> <agent folder>`."""
+    """See the usage line."""
     command = argv[1] if len(argv) > 1 else ""
     if command == "extract" and len(argv) == 3:
         extract(os.path.abspath(argv[0]), argv[2])
@@ -45,8 +45,13 @@ def main(argv: "List[str]") -> None:
         from .supervisor import supervise
 
         supervise(argv[2], argv[3])
+    elif command == "kill" and len(argv) == 3:
+        # For the guardian where there is no /proc.
+        from .procs import kill_nonce
+
+        sys.exit(0 if kill_nonce(argv[2]) else 1)
     else:
-        sys.exit("usage: %s extract <folder> | supervise <attempt folder> <agent folder>" % argv[0])
+        sys.exit("usage: %s extract <folder> | supervise <attempt folder> <agent folder> | kill <nonce>" % argv[0])
 
 
 if __name__ == "__main__":

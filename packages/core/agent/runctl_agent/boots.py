@@ -23,7 +23,8 @@ def begun_uptime(dir: str) -> "float | None":
     if record is None:
         record = {"bootId": boot, "uptime": procs.uptime()}
         try:
-            write_record(path, record)
+            # Only of use on this boot: needs no sync.
+            write_record(path, record, durable=False)
         except OSError:
             pass
     return float(record["uptime"]) if record.get("bootId") == boot else None

@@ -39,14 +39,14 @@ def free(dir: str) -> bool:
         return False
 
 
-def write_vital(dir: str, path: str, obj: "Any") -> None:
+def write_vital(dir: str, path: str, obj: "Any", durable: bool = True) -> None:
     """Writes a record that must not be missing, out of the reserve if need be. Given up only when even that is not enough (OSError)."""
     try:
-        write_record(path, obj)
+        write_record(path, obj, durable)
     except OSError as error:
         if error.errno not in FULL or not free(dir):
             raise
-        write_record(path, obj)
+        write_record(path, obj, durable)
 
 
 def create_vital(dir: str, path: str, obj: "Any") -> bool:

@@ -96,7 +96,8 @@ def _run(dir: str, order: int, revive: "Callable[[], None]") -> None:
         "startedUptime": procs.uptime(),
         "startedAt": iso_now(),
     }
-    write_vital(dir, os.path.join(dir, "runner.json"), record)
+    # Only of use while this boot lasts: it has to outlive processes, not the power, and the training waits for it.
+    write_vital(dir, os.path.join(dir, "runner.json"), record, durable=False)
     # The same for sh, in which a start time is one word.
     words = " ".join(str(word).replace(" ", "_") for word in (child, start, boot, me, own))
     write_bytes(os.path.join(dir, "runner.pid"), (words + "\n").encode("ascii"), durable=False)
