@@ -59,7 +59,7 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
       event.list.push(2);
       const [first] = await store.read("run/a");
       expect(first?.event).toEqual({ list: [1] });
-      if (first !== undefined) first.event["list"] = "changed";
+      if (first !== undefined) first.event.list = "changed";
       expect((await store.read("run/a"))[0]?.event).toEqual({ list: [1] });
     });
 
@@ -76,7 +76,7 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
     it("refuses an append in the middle of an earlier batch", async () => {
       await store.append("run/a", [{ n: 0 }, { n: 1 }, { n: 2 }], at(0));
       await expect(store.append("run/a", [{ n: 9 }], at(1))).rejects.toMatchObject({ context: { expected: 1, actual: 3 } });
-      expect((await store.read("run/a")).map((event) => event.event["n"])).toEqual([0, 1, 2]);
+      expect((await store.read("run/a")).map((event) => event.event.n)).toEqual([0, 1, 2]);
     });
 
     it("lets one of several appenders at the same version win", async () => {
@@ -91,7 +91,7 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
       for (let n = 0; n < 5; n += 1) expect(await store.append("run/a", [{ n }], at(n, { durable: false }))).toEqual({ next: n + 1 });
       await store.append("run/a", [{ n: 5 }], at(5));
       await store.append("run/a", [{ n: 6 }], at(6, { durable: false }));
-      expect((await store.read("run/a")).map((event) => [event.seq, event.event["n"]])).toEqual([0, 1, 2, 3, 4, 5, 6].map((n) => [n, n]));
+      expect((await store.read("run/a")).map((event) => [event.seq, event.event.n])).toEqual([0, 1, 2, 3, 4, 5, 6].map((n) => [n, n]));
     });
 
     it("an append of no events checks the version and writes nothing", async () => {
@@ -121,7 +121,7 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
 
     it("refuses events that are not JSON", async () => {
       const cyclic: Record<string, unknown> = {};
-      cyclic["self"] = cyclic;
+      cyclic.self = cyclic;
       await expect((async () => store.append("run/a", [cyclic as never], at(0)))()).rejects.toSatisfy(ValidationError.isInstance);
       await expect((async () => store.append("run/a", ["text" as never], at(0)))()).rejects.toSatisfy(ValidationError.isInstance);
       expect(await store.read("run/a")).toEqual([]);
@@ -242,10 +242,10 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
         await store.append("run/a", [{ n: 0 }], at(0));
         await store.append("run/a", [{ n: "held" }], at(1, { durable: false }));
         await other.append("run/a", [{ n: 1 }], at(1));
-        expect((await store.read("run/a")).map((event) => event.event["n"])).toEqual([0, 1]);
+        expect((await store.read("run/a")).map((event) => event.event.n)).toEqual([0, 1]);
         await expect(store.append("run/a", [{ n: 2 }], at(2))).rejects.toMatchObject({ code: "RUNCTL_CONFLICT", context: { actual: 2 } });
         await store.append("run/a", [{ n: 2 }], at(2));
-        expect((await other.read("run/a")).map((event) => event.event["n"])).toEqual([0, 1, 2]);
+        expect((await other.read("run/a")).map((event) => event.event.n)).toEqual([0, 1, 2]);
       } finally {
         await other.close();
       }

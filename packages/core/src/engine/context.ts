@@ -1,0 +1,36 @@
+import type { EventBus } from "../events/event-bus.ts";
+import type { RunctlEvent } from "../events/event-types.ts";
+import type { HostClient } from "../host/host-client.ts";
+import type { ObjectStore } from "../provider/object-store.ts";
+import type { ProviderRegistry } from "../registry/provider-registry.ts";
+import type { ResolvedSpec } from "../spec/resolved-spec.ts";
+import type { StateStore } from "../state/state-store.ts";
+import type { Clock } from "../util/clock.ts";
+import type { Logger } from "../util/logger.ts";
+import type { Random } from "../util/random.ts";
+import type { LeaseWatch } from "./lease-watch.ts";
+import type { ProviderPollers } from "./provider-poller.ts";
+import type { ControllerSession } from "./session.ts";
+import type { SlotGate } from "./slot-gate.ts";
+
+/** Values of a run's secrets, or the names of those that this process does not have. */
+export type SecretLookup = (runId: string, spec: ResolvedSpec) => Promise<{ values: Record<string, string>; missing: string[] }>;
+
+/** The ports of the engine: everything that touches the world goes through here, so that tests and replays can stand in for it. */
+export interface EngineContext {
+  state: StateStore;
+  stateId: string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  providers: ProviderRegistry;
+  /** The store that serves a URI. @throws ConfigurationError for an unknown scheme. */
+  store(uri: string): ObjectStore;
+  host: HostClient;
+  session: ControllerSession;
+  leases: LeaseWatch;
+  pollers: ProviderPollers;
+  slots: SlotGate;
+  bus: EventBus<RunctlEvent>;
+  secrets: SecretLookup;
+}

@@ -1,0 +1,243 @@
+import { ConflictError } from "../errors/kinds.ts";
+import { isoNow, type Timer } from "../util/clock.ts";
+import { sleep } from "../util/sleep.ts";
+import type { EngineContext } from "./context.ts";
+import { isSettled } from "./decide-end.ts";
+import { evolve } from "./evolve.ts";
+import type { RunLogEvent, UserRequest } from "./log-events.ts";
+import { RunDriver } from "./run-driver.ts";
+import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
+import type { RunState } from "./run-state.ts";
+import type { ProgressTracker } from "./run-metrics.ts";
+import { type RunView, Waker } from "./run-view.ts";
+
+/** Other processes' appends are looked for this often where the store gives no hint. */
+const SYNC_MS = 2_000;
+/** Hints come in bursts, our own appends among them. */
+const HINT_PAUSE_MS = 150;
+
+/** All runs that this process drives or looks at. */
+export class Engine {
+  readonly context: EngineContext;
+  readonly #drivers = new Map<string, RunDriver>();
+  readonly #states = new Map<string, RunState>();
+  readonly #progress = new Map<string, ProgressTracker>();
+  readonly #standby = new Set<string>();
+  readonly #waker: Waker;
+  #unwatch: (() => void) | undefined;
+  #syncTimer: Timer | undefined;
+  #hinted: Timer | undefined;
+  #closed = false;
+
+  constructor(context: EngineContext) {
+    this.context = context;
+    this.#waker = new Waker(context.clock);
+  }
+
+  driverOf(runId: string): RunDriver | undefined {
+    return this.#drivers.get(runId);
+  }
+
+  get drivers(): RunDriver[] {
+    return [...this.#drivers.values()];
+  }
+
+  /** Drives a run if its lease is free. "settled": it needs nobody any more. */
+  async tryDrive(runId: string): Promise<"driving" | "held" | "settled"> {
+    const { state: store, session, leases } = this.context;
+    if (this.#drivers.has(runId)) return "driving";
+    await session.start();
+    for (;;) {
+      const state = await requireRun(store, runId);
+      if (isSettled(state)) return "settled";
+      if (leases.judge(state.lease, await store.beats()) === "held") return "held";
+      if (this.#drivers.has(runId)) return "driving";
+      const taken: RunLogEvent = { type: "lease-taken", session: session.id };
+      const at = isoNow(this.context.clock);
+      try {
+        await store.append(runStream(runId), asJson([taken]), { expected: state.version, session: session.id, at });
+      } catch (error) {
+        if (ConflictError.isInstance(error)) continue;
+        throw error;
+      }
+      this.adopt(evolve(state, { seq: state.version, at, session: session.id, event: taken }));
+      return "driving";
+    }
+  }
+
+  /** Starts a driver for a run whose lease is ours already. */
+  adopt(state: RunState): RunDriver {
+    const known = this.#drivers.get(state.runId);
+    if (known !== undefined) return known;
+    const driver = new RunDriver(this.context, state);
+    this.#drivers.set(state.runId, driver);
+    driver.onChange(() => this.#waker.nudge());
+    this.#listen();
+    void driver
+      .run()
+      .catch((error: unknown) => this.context.logger.error?.("a driver stopped unexpectedly", { runId: state.runId, error: String(error) }))
+      .finally(() => {
+        if (this.#drivers.get(state.runId) === driver) this.#drivers.delete(state.runId);
+        if (driver.state.ended !== undefined) this.#standby.delete(state.runId);
+        this.#waker.nudge();
+      });
+    return driver;
+  }
+
+  /** Stops driving one run and frees its lease; what it started goes on. */
+  async letGo(runId: string): Promise<void> {
+    const driver = this.#drivers.get(runId);
+    if (driver === undefined) return;
+    await driver.close();
+    this.#drivers.delete(runId);
+    await this.#release(driver);
+  }
+
+  /** Appends what a user asks of a run, whoever drives it. Asking twice is asking once. */
+  async request(runId: string, request: UserRequest): Promise<RunState> {
+    const event: RunLogEvent = { type: "user-request", ...request };
+    const driver = this.#drivers.get(runId);
+    if (driver !== undefined && !driver.signal.aborted) {
+      await driver.fact(event);
+      return driver.state;
+    }
+    const { state: store, session, clock } = this.context;
+    for (;;) {
+      const state = await requireRun(store, runId);
+      if (state.ended !== undefined) return state;
+      const at = isoNow(clock);
+      try {
+        await store.append(runStream(runId), asJson([event]), { expected: state.version, session: session.id, at });
+        return evolve(state, { seq: state.version, at, session: session.id, event });
+      } catch (error) {
+        if (!ConflictError.isInstance(error)) throw error;
+      }
+    }
+  }
+
+  /** The one progress tracker of a run in this process. */
+  progressTracker(runId: string, make: () => ProgressTracker): ProgressTracker {
+    const known = this.#progress.get(runId) ?? make();
+    this.#progress.set(runId, known);
+    return known;
+  }
+
+  /** Takes over a run that was attached for driving as soon as its holder is gone. */
+  async keepTrying(runId: string): Promise<void> {
+    if (this.#closed || !this.#standby.has(runId) || this.#drivers.has(runId)) return;
+    await this.tryDrive(runId);
+  }
+
+  /** From now on this process drives the run whenever nobody else does. */
+  standBy(runId: string): void {
+    this.#standby.add(runId);
+  }
+
+  /** A view for one reader. */
+  view(runId: string): RunView {
+    let since = this.#waker.nudges;
+    this.#listen();
+    return {
+      refresh: async () => {
+        since = this.#waker.nudges;
+        return this.#newest(runId);
+      },
+      changed: (maxMs, signal) => this.#waker.wait(maxMs, since, signal),
+      nudge: () => this.#waker.nudge(),
+    };
+  }
+
+  /**
+   * Stops driving. Within `handOverMs` everything that was started is brought to "supervisor armed" or "no machine"; paid work is
+   * never ended. Leases are released so that the next process goes on at once.
+   */
+  async close(handOverMs: number): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { clock, session } = this.context;
+    for (const driver of this.#drivers.values()) driver.handOver();
+    const until = clock.monotonic() + handOverMs;
+    while (handOverMs > 0 && [...this.#drivers.values()].some((driver) => !driver.handedOver) && clock.monotonic() < until) await sleep(clock, 50);
+    const drivers = [...this.#drivers.values()];
+    await Promise.all(drivers.map((driver) => driver.close()));
+    await Promise.all(drivers.map((driver) => this.#release(driver)));
+    this.#drivers.clear();
+    this.#unwatch?.();
+    this.#syncTimer?.cancel();
+    this.#hinted?.cancel();
+    this.context.pollers.close();
+    this.#waker.nudge();
+    await session.end();
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  async #release(driver: RunDriver): Promise<void> {
+    const { state: store, session, clock } = this.context;
+    const state = await loadRun(store, driver.runId).catch(() => undefined);
+    if (state === undefined || state.lease !== session.id || isSettled(state)) return;
+    const released: RunLogEvent = { type: "lease-released", session: session.id };
+    await store
+      .append(runStream(driver.runId), asJson([released]), { expected: state.version, session: session.id, at: isoNow(clock) })
+      // Somebody else was faster: then the lease is no longer ours to release.
+      .catch(() => undefined);
+  }
+
+  async #newest(runId: string): Promise<RunState> {
+    const driver = this.#drivers.get(runId);
+    if (driver !== undefined && !driver.signal.aborted) return driver.state;
+    const known = this.#states.get(runId);
+    if (known === undefined) {
+      const state = await requireRun(this.context.state, runId);
+      this.#remember(state);
+      return state;
+    }
+    let state = known;
+    for (const stored of await this.context.state.read(runStream(runId), known.version)) state = evolve(state, asLogged(stored));
+    this.#remember(state);
+    return state;
+  }
+
+  /** Only runs that go on are kept: a thousand ended ones must not stay in memory. */
+  #remember(state: RunState): void {
+    if (state.ended !== undefined) this.#states.delete(state.runId);
+    else this.#states.set(state.runId, state);
+  }
+
+  #listen(): void {
+    if (this.#closed || this.#unwatch !== undefined) return;
+    this.#unwatch = this.context.state.watch?.(() => this.#hint()) ?? (() => undefined);
+    this.#armSync();
+  }
+
+  #hint(): void {
+    this.#hinted ??= this.context.clock.timer(
+      HINT_PAUSE_MS,
+      () => {
+        this.#hinted = undefined;
+        this.#syncAll();
+      },
+      { unref: true },
+    );
+  }
+
+  #armSync(): void {
+    if (this.#closed) return;
+    this.#syncTimer = this.context.clock.timer(
+      SYNC_MS,
+      () => {
+        this.#syncAll();
+        this.#armSync();
+      },
+      { unref: true },
+    );
+  }
+
+  #syncAll(): void {
+    for (const driver of this.#drivers.values()) driver.sync().catch(() => undefined);
+    for (const runId of this.#standby) this.keepTrying(runId).catch(() => undefined);
+    this.#waker.nudge();
+  }
+}

@@ -1,0 +1,131 @@
+import { NoCapacityError } from "../errors/kinds.ts";
+import { TAGS } from "../provider/tags.ts";
+import type { Intent } from "../provider/intent.ts";
+import type { Offer } from "../provider/offer.ts";
+import { offersFromAll } from "../planner/offers-from-all.ts";
+import { rankOffers } from "../planner/rank-offers.ts";
+import { offerRequestOf } from "../planner/offer-request.ts";
+import { isoNow } from "../util/clock.ts";
+import { randomId } from "../util/random.ts";
+import { failureRecord } from "./failure.ts";
+import { limitsOf } from "./execute-plan.ts";
+import type { RunLogEvent } from "./log-events.ts";
+import type { RunDriver } from "./run-driver.ts";
+import type { RunState } from "./run-state.ts";
+import { spentUsd } from "./spent.ts";
+
+/** How long a pool that refused is left alone, when its provider does not say. */
+const COOL_DOWN_MS = 5 * 60_000;
+
+/** Chooses the best offer of now and records the intent to buy it. Nothing is bought yet. */
+export async function buy(driver: RunDriver): Promise<void> {
+  const { providers, clock, slots } = driver.context;
+  const { state } = driver;
+  const madeAt = state.version;
+  if (!slots.take(driver.runId)) return;
+  const names = state.spec.providers;
+  const asked = names.length === 0 ? providers.all() : names.map((name) => providers.get(name));
+  const market = marketNow(state, clock.now());
+  const { offers, failures } = await offersFromAll(asked, offerRequestOf(state.spec, market), { clock, signal: driver.signal });
+  const ranked = rankOffers(offers, { ...state.spec, market }, { coolDown: coolingPools(state, clock.now()) });
+  const chosen = ranked.find((candidate) => candidate.dropped === undefined)?.offer;
+  if (chosen === undefined) return noOffer(driver, failures.map((failure) => failure.what), madeAt);
+  const intent = intentFor(driver, chosen);
+  const events: RunLogEvent[] = [...fallbackEvent(state, chosen)];
+  const budget = state.spec.budget;
+  const allowanceUsd = budget === undefined ? null : Math.max(0, budget.maxCost - spentUsd(state, clock.now()).usd);
+  const settleMs = providers.get(chosen.provider).capabilities.settleMs ?? 60_000;
+  events.push({ type: "intent-recorded", intent, offer: chosen, allowanceUsd, settleMs });
+  // Before it is durable: nobody else can have sent an intent that exists only here.
+  driver.recordedHere.add(intent.id);
+  await driver.decided(events, madeAt);
+}
+
+/** The market to ask now: "spot-then-on-demand" turns to on-demand when spot was not to be had for `fallbackAfter`. */
+export function marketNow(state: RunState, now: number): RunState["spec"]["market"] {
+  const { market, fallbackAfterMs } = state.spec;
+  if (market !== "spot-then-on-demand") return market;
+  const since = Date.parse(state.wantingSince ?? state.createdAt);
+  return now - since >= fallbackAfterMs ? "on-demand" : "spot";
+}
+
+function fallbackEvent(state: RunState, chosen: Offer): RunLogEvent[] {
+  if (state.spec.market !== "spot-then-on-demand" || chosen.market !== "on-demand") return [];
+  const refused = Object.values(state.intents)
+    .filter((intent) => intent.offer.market === "spot")
+    .at(-1);
+  return [
+    {
+      type: "fallback",
+      from: "spot",
+      to: "on-demand",
+      fromPricePerHour: refused?.offer.pricePerHour,
+      toPricePerHour: chosen.pricePerHour,
+      reason: `No spot machine in ${Math.round(state.spec.fallbackAfterMs / 1000)} s.`,
+    },
+  ];
+}
+
+function coolingPools(state: RunState, now: number): string[] {
+  return Object.values(state.intents)
+    .filter((intent) => intent.status === "unavailable" && now - Date.parse(intent.changedAt) < Math.max(COOL_DOWN_MS, intent.retryAfterMs ?? 0))
+    .map((intent) => intent.offer.id);
+}
+
+function intentFor(driver: RunDriver, offer: Offer): Intent {
+  const { state, context } = driver;
+  const id = randomId(context.random, 20);
+  const now = context.clock.now();
+  const attempt = (state.attempts.at(-1)?.number ?? 0) + 1;
+  const assumed = { id: "", machine: undefined as never, owned: true, state: "pending" as const, createdAt: isoNow(context.clock), stopped: [], pricePerHour: offer.pricePerHour };
+  const { hardSeconds } = limitsOf(state, assumed, now).allowance;
+  const { spec } = state;
+  return {
+    id,
+    name: `runctl-${safe(spec.user)}-${safe(spec.project)}-${id}`,
+    runId: driver.runId,
+    attempt,
+    offers: [offer],
+    nodes: spec.resources.nodes,
+    tags: {
+      ...spec.labels,
+      [TAGS.createdBy]: "runctl",
+      [TAGS.created]: isoNow(context.clock),
+      [TAGS.project]: spec.project,
+      [TAGS.user]: spec.user,
+      [TAGS.state]: context.stateId,
+      [TAGS.run]: driver.runId,
+      [TAGS.attempt]: String(attempt),
+      [TAGS.intent]: id,
+    },
+    boot: "",
+    ...(typeof spec.container === "object" && spec.container.image !== undefined ? { image: spec.container.image } : {}),
+    ...(spec.resources.diskBytes === undefined ? {} : { diskBytes: spec.resources.diskBytes }),
+    volumes: [],
+    env: {},
+    endBy: new Date(now + hardSeconds * 1000).toISOString(),
+    ...(spec.providerOptions[offer.provider] === undefined ? {} : { options: spec.providerOptions[offer.provider] }),
+  };
+}
+
+/** Names travel to clouds with narrow rules: lower-case letters, digits and dashes, short. */
+function safe(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, 12);
+}
+
+async function noOffer(driver: RunDriver, failures: string[], madeAt: number): Promise<void> {
+  const { state, context } = driver;
+  context.slots.release(driver.runId);
+  const error = new NoCapacityError({
+    what: "No provider offers a machine that fits.",
+    why: failures.length === 0 ? "Every offer was dropped; `plan()` says why, one by one." : failures.join(" "),
+    fix: ["Ask for less, or allow more types, regions and markets.", "Raise retries.capacity to wait longer."],
+  });
+  const since = Date.parse(state.wantingSince ?? state.createdAt);
+  if (context.clock.now() - since < state.spec.retries.capacityMs) throw error;
+  await driver.decided([{ type: "run-ended", status: "failed", error: failureRecord(error) }], madeAt);
+}

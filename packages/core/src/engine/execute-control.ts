@@ -1,0 +1,23 @@
+import { UnsupportedCapabilityError } from "../errors/kinds.ts";
+import type { ControlCommand } from "../host/host-client.ts";
+import type { RunDriver } from "./run-driver.ts";
+import { machineOf } from "./run-state.ts";
+
+/** Tells the attempt's host something; told twice is done once by the host. */
+export async function control(driver: RunDriver, attempt: number, command: ControlCommand, op: string): Promise<void> {
+  const record = driver.state.attempts.find((candidate) => candidate.number === attempt);
+  if (record === undefined || record.outcome !== undefined) return;
+  const { machine } = machineOf(driver.state, record);
+  const provider = driver.context.providers.get(machine.ref.provider);
+  if (provider.connect === undefined) {
+    throw new UnsupportedCapabilityError({ what: `${provider.name} gives no way to reach a running machine.`, provider: provider.name });
+  }
+  const session = await provider.connect(machine, { signal: driver.signal });
+  try {
+    await driver.gate();
+    await driver.context.host.control(session, driver.runId, attempt, command);
+  } finally {
+    await session.close();
+  }
+  await driver.fact({ type: "attempt-told", attempt, op });
+}

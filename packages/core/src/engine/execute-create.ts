@@ -1,0 +1,76 @@
+import { findPurchase } from "../purchase/find-purchase.ts";
+import { type CreateResult, performCreate } from "../purchase/perform-create.ts";
+import { sleep } from "../util/sleep.ts";
+import { failureRecord } from "./failure.ts";
+import type { RunLogEvent } from "./log-events.ts";
+import type { RunDriver } from "./run-driver.ts";
+import type { IntentState } from "./run-state.ts";
+
+/** Sends a recorded intent and records what became of it. Safe to repeat: the intent's bytes are the token. */
+export async function create(driver: RunDriver, intentId: string): Promise<void> {
+  const { providers, clock, stateId, session } = driver.context;
+  const known = driver.state.intents[intentId];
+  if (known === undefined) return;
+  const provider = providers.get(known.offer.provider);
+  const result = await performCreate(provider, known.intent, {
+    clock,
+    stateId,
+    mayHaveBeenSent: known.status === "ambiguous" || !driver.recordedHere.has(intentId),
+    maySend: () => !driver.signal.aborted && session.isFresh() && driver.state.requests.cancel === undefined,
+  });
+  if (result.type === "created") {
+    for (const surplus of result.duplicates) await provider.terminate(surplus.ref).catch(() => undefined);
+  }
+  await driver.fact(...outcome(known, result));
+}
+
+function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
+  const intentId = known.intent.id;
+  switch (result.type) {
+    case "created":
+      return result.machines.map((machine) => ({
+        type: "intent-created",
+        intentId,
+        machine,
+        pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour,
+      }));
+    case "unavailable":
+      return [{ type: "intent-unavailable", intentId, pools: result.pools }];
+    case "failed":
+      return [{ type: "intent-failed", intentId, error: failureRecord(result.error), retryable: result.error.retryable }];
+    case "queued":
+    case "ambiguous": {
+      const error =
+        result.type === "ambiguous"
+          ? failureRecord(result.error)
+          : { code: "RUNCTL_AMBIGUOUS_OUTCOME", what: "The provider queued the request.", why: "", fix: [] };
+      return [{ type: "intent-ambiguous", intentId, error }];
+    }
+  }
+}
+
+/**
+ * Finds out what became of an intent that nobody wants any more: a machine is taken over (and then ended by policy), absence in
+ * two complete listings after the settle window makes the intent void. Never closed on less (host-and-state.md §5).
+ */
+export async function settleIntent(driver: RunDriver, intentId: string): Promise<void> {
+  const { providers, clock, stateId, pollers } = driver.context;
+  const known = driver.state.intents[intentId];
+  if (known === undefined) return;
+  const provider = providers.get(known.offer.provider);
+  const visibleFrom = Date.parse(known.changedAt) + known.settleMs;
+  let absent = 0;
+  while (absent < 2) {
+    await driver.gate();
+    const found = await findPurchase(provider, known.intent, { clock, stateId });
+    const live = found.find((machine) => machine.state !== "ended");
+    if (live !== undefined) {
+      await driver.fact({ type: "intent-created", intentId, machine: live, pricePerHour: live.pricePerHour ?? known.offer.pricePerHour });
+      return;
+    }
+    const listing = await pollers.of(provider.name).fresh();
+    if (listing?.complete === true && listing.begunAt >= visibleFrom) absent += 1;
+    else await sleep(clock, Math.min(5_000, Math.max(50, visibleFrom - clock.now())), driver.signal);
+  }
+  await driver.fact({ type: "intent-void", intentId, reason: "Nothing of it was seen in two complete listings." });
+}

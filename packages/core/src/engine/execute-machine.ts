@@ -1,0 +1,71 @@
+import { UnsupportedCapabilityError } from "../errors/kinds.ts";
+import { sleep } from "../util/sleep.ts";
+import { sawMachine } from "./machine-sight.ts";
+import type { RunDriver } from "./run-driver.ts";
+
+/** How often a provider is asked again before an alarm says that a machine does not end. */
+const ALARM_AFTER = 3;
+const tries = new WeakMap<RunDriver, Map<string, number>>();
+
+/**
+ * Ends, stops or starts a machine: the wish is durable first, then the call, then we look until it is so. A delete that lies is
+ * seen by the next listing and sent again; the record is never closed on the provider's word alone.
+ */
+export async function endMachine(driver: RunDriver, machineId: string, action: "terminate" | "stop" | "start"): Promise<void> {
+  const { providers, clock, pollers } = driver.context;
+  const record = driver.state.machines[machineId];
+  if (record === undefined || record.endedAt !== undefined) return;
+  const provider = providers.get(record.machine.ref.provider);
+  if (record.asked?.action !== action) await driver.fact({ type: "machine-end-asked", machineId, action });
+  await driver.gate();
+  countTry(driver, machineId);
+  try {
+    if (action === "terminate") await provider.terminate(record.machine.ref);
+    else if (provider[action] === undefined) throw unsupported(provider.name, action);
+    else await provider[action](record.machine.ref);
+  } catch (error) {
+    await raiseAlarm(driver, machineId, action);
+    throw error;
+  }
+  const poller = pollers.of(provider.name);
+  const pollMs = provider.capabilities.pollMs ?? 10_000;
+  const sight = sawMachine(driver, machineId);
+  for (let look = 0; look < 6; look++) {
+    await driver.gate();
+    const listing = await poller.fresh();
+    if (listing !== undefined) await sight(listing);
+    const now = driver.state.machines[machineId];
+    if (now === undefined || now.endedAt !== undefined) return;
+    if (action === "stop" && now.state === "stopped") return;
+    if (action === "start" && now.state === "running") return;
+    if (look > 0 || now.state !== "ending") await sleep(clock, Math.min(pollMs, 50 * 2 ** look), driver.signal);
+  }
+  await raiseAlarm(driver, machineId, action);
+}
+
+function countTry(driver: RunDriver, machineId: string): void {
+  const counts = tries.get(driver) ?? new Map<string, number>();
+  counts.set(machineId, (counts.get(machineId) ?? 0) + 1);
+  tries.set(driver, counts);
+}
+
+async function raiseAlarm(driver: RunDriver, machineId: string, action: string): Promise<void> {
+  const id = `not-${action}ed/${machineId}`;
+  if ((tries.get(driver)?.get(machineId) ?? 0) < ALARM_AFTER || driver.state.alarms.includes(id)) return;
+  await driver.fact({
+    type: "alarm",
+    id,
+    what: `${machineId} was asked to ${action} ${ALARM_AFTER} times and is still there.`,
+    why: "Until the provider says it is gone it is counted as costing money; its guardian's limit still holds.",
+    fix: ["Look at the provider's console.", "Keep a process driving: it goes on asking."],
+  });
+}
+
+function unsupported(provider: string, action: string): UnsupportedCapabilityError {
+  return new UnsupportedCapabilityError({
+    what: `${provider} cannot ${action} a machine.`,
+    why: "The provider has no such operation.",
+    fix: ['Use onEnd: "terminate" with this provider.'],
+    provider,
+  });
+}

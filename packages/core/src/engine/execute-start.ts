@@ -1,0 +1,43 @@
+import { attemptFile } from "./attempt-file.ts";
+import { UnsupportedCapabilityError } from "../errors/kinds.ts";
+import { errorKind } from "../errors/runctl-error.ts";
+import { failureRecord } from "./failure.ts";
+import type { RunDriver } from "./run-driver.ts";
+import { machineOf } from "./run-state.ts";
+import { isoNow } from "../util/clock.ts";
+
+/** Brings the agent and the attempt to the machine and starts them. Starting twice is one start (the host's bootstrap sees to it). */
+export async function startHost(driver: RunDriver, attempt: number): Promise<void> {
+  const record = driver.state.attempts.find((candidate) => candidate.number === attempt);
+  if (record === undefined || record.outcome !== undefined || record.armedAt !== undefined) return;
+  const { machine } = machineOf(driver.state, record);
+  const { providers, host, secrets } = driver.context;
+  const provider = providers.get(machine.ref.provider);
+  if (provider.connect === undefined) {
+    throw new UnsupportedCapabilityError({ what: `${provider.name} gives no way to reach a machine and no boot hook was used.`, provider: provider.name });
+  }
+  const lookup = await secrets(driver.runId, driver.state.spec);
+  if (lookup.missing.length > 0) {
+    await driver.fact(
+      { type: "secrets-missing", names: lookup.missing },
+      { type: "attempt-ended", attempt, outcome: "never-started", cause: "secrets-missing", endedAt: isoNow(driver.context.clock), evidence: "observed" },
+    );
+    return;
+  }
+  const session = await provider.connect(machine, { signal: driver.signal });
+  try {
+    const { file, storeSecrets } = await attemptFile(driver, record);
+    await driver.gate();
+    await host.start(session, file, { env: lookup.values, stores: storeSecrets }, { signal: driver.signal });
+  } catch (error) {
+    // What no retry can mend ends the attempt; everything else (a host still booting) is tried again.
+    const kind = errorKind(error);
+    if (kind !== "configuration" && kind !== "validation" && kind !== "permission") throw error;
+    const cause = "setup-failed";
+    await driver.fact({ type: "attempt-ended", attempt, outcome: "failed", cause, endedAt: isoNow(driver.context.clock), evidence: "observed", error: failureRecord(error) });
+    return;
+  } finally {
+    await session.close();
+  }
+  await driver.note({ type: "attempt-armed", attempt });
+}

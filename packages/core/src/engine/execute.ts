@@ -1,0 +1,37 @@
+import type { Command } from "./commands.ts";
+import { buy } from "./execute-buy.ts";
+import { conclude } from "./conclude.ts";
+import { control } from "./execute-control.ts";
+import { create, settleIntent } from "./execute-create.ts";
+import { endMachine } from "./execute-machine.ts";
+import { planAttempt } from "./execute-plan.ts";
+import { startHost } from "./execute-start.ts";
+import { applyExistingMachine } from "./execute-use.ts";
+import type { RunDriver } from "./run-driver.ts";
+
+/** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
+export async function execute(driver: RunDriver, command: Command): Promise<void> {
+  await driver.gate();
+  switch (command.do) {
+    case "buy":
+      return buy(driver);
+    case "use-machine":
+      return applyExistingMachine(driver);
+    case "create":
+      return create(driver, command.intentId);
+    case "settle-intent":
+      return settleIntent(driver, command.intentId);
+    case "plan-attempt":
+      return planAttempt(driver, command.machineId, command.attempt);
+    case "start-host":
+      return startHost(driver, command.attempt);
+    case "control":
+      return control(driver, command.attempt, command.command, command.op);
+    case "conclude":
+      return conclude(driver, command.attempt);
+    case "machine":
+      return endMachine(driver, command.machineId, command.action);
+    default:
+      return;
+  }
+}

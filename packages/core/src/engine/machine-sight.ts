@@ -1,0 +1,37 @@
+import { isoNow } from "../util/clock.ts";
+import type { Listing } from "./provider-poller.ts";
+import type { RunDriver } from "./run-driver.ts";
+
+/** Absence must be seen in this many complete listings begun after the machine must be visible (host-and-state.md §5). */
+const ABSENCES = 2;
+const DEFAULT_SETTLE_MS = 60_000;
+
+/** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. */
+export function sawMachine(driver: RunDriver, machineId: string): (listing: Listing) => Promise<void> {
+  let absent = 0;
+  return async (listing) => {
+    const record = driver.state.machines[machineId];
+    if (record === undefined || record.endedAt !== undefined) return;
+    const seen = listing.machines.get(machineId);
+    if (seen !== undefined) {
+      absent = 0;
+      if (seen.state === "ended") {
+        await driver.fact({
+          type: "machine-ended",
+          machineId,
+          endedAt: seen.endedAt ?? isoNow(driver.context.clock),
+          evidence: "observed",
+          reason: seen.stateReason,
+        });
+      } else if (seen.state !== record.state && seen.state !== "unknown") {
+        await driver.fact({ type: "machine-state", machineId, state: seen.state, reason: seen.stateReason });
+      }
+      return;
+    }
+    const settleMs = driver.context.providers.get(record.machine.ref.provider).capabilities.settleMs ?? DEFAULT_SETTLE_MS;
+    if (!listing.complete || listing.begunAt < Date.parse(record.createdAt) + settleMs) return;
+    absent += 1;
+    if (absent < ABSENCES) return;
+    await driver.fact({ type: "machine-ended", machineId, endedAt: isoNow(driver.context.clock), evidence: "inferred", reason: "No longer listed." });
+  };
+}

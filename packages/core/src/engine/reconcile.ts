@@ -1,0 +1,139 @@
+import type { Notice } from "../provider/plan.ts";
+import { formatRef, type Machine } from "../provider/resource.ts";
+import type { FindResult, TrainingProvider } from "../provider/provider.ts";
+import { TAGS } from "../provider/tags.ts";
+import { sleep } from "../util/sleep.ts";
+import { isSettled } from "./decide-end.ts";
+import type { Engine } from "./engine.ts";
+import { failureRecord } from "./failure.ts";
+import { loadRun } from "./run-log.ts";
+import type { RunState } from "./run-state.ts";
+
+/** What reconcile did, or would do. Ids are in text form. */
+export interface ReconcileReport {
+  dryRun: boolean;
+  /** Machines that a run's open intent turned out to have bought, now in its log. */
+  adopted: string[];
+  /** Machines of ours that nobody wants: ended. */
+  ended: string[];
+  /** Ours, but not understood: nothing was done to them. */
+  reported: Notice[];
+  /** Things at the providers that are not this state's. Never touched. */
+  foreign: string[];
+  /** True when a provider could not be listed whole: what was not seen was not judged. */
+  partial: boolean;
+  failures: Notice[];
+}
+
+/** How long an open purchase may take to become clear before reconcile leaves it to the next one. */
+const SETTLE_LIMIT_MS = 180_000;
+
+/**
+ * Brings the log and the providers together: open intents are adopted or voided, unwanted machines of ours ended, the rest
+ * reported. Touches only what carries this state's id. Buys nothing.
+ */
+export async function reconcile(engine: Engine, options: { dryRun?: boolean | undefined }): Promise<ReconcileReport> {
+  const { context } = engine;
+  const report: ReconcileReport = { dryRun: options.dryRun === true, adopted: [], ended: [], reported: [], foreign: [], partial: false, failures: [] };
+  const before = await liveRuns(engine, report);
+  if (!report.dryRun) await tidyRuns(engine, before, report);
+  for (const provider of context.providers.all()) await sweep(engine, provider, report);
+  return report;
+}
+
+async function liveRuns(engine: Engine, report: ReconcileReport): Promise<RunState[]> {
+  const states: RunState[] = [];
+  for await (const info of engine.context.state.list("run/")) {
+    if (info.ended) continue;
+    const runId = info.stream.slice("run/".length);
+    try {
+      const state = await loadRun(engine.context.state, runId);
+      if (state !== undefined) states.push(state);
+    } catch (error) {
+      const { what, why, fix } = failureRecord(error);
+      report.reported.push({ id: `unreadable-run/${runId}`, what, why, fix });
+    }
+  }
+  return states;
+}
+
+/** Drives every run that nobody drives until nothing hangs in the air, without buying. */
+async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileReport): Promise<void> {
+  const { clock } = engine.context;
+  for (const state of states) {
+    if (engine.driverOf(state.runId) !== undefined) continue;
+    const known = new Set(Object.keys(state.machines));
+    if ((await engine.tryDrive(state.runId)) !== "driving") continue;
+    const driver = engine.driverOf(state.runId);
+    if (driver === undefined) continue;
+    driver.handOver();
+    const until = clock.monotonic() + SETTLE_LIMIT_MS;
+    while (!driver.handedOver && !driver.signal.aborted && clock.monotonic() < until) await sleep(clock, 25);
+    for (const machine of Object.values(driver.state.machines)) {
+      if (!known.has(machine.id)) report.adopted.push(machine.id);
+      if (machine.endedAt !== undefined && state.machines[machine.id]?.endedAt === undefined) report.ended.push(machine.id);
+    }
+    await engine.letGo(state.runId);
+  }
+}
+
+async function sweep(engine: Engine, provider: TrainingProvider, report: ReconcileReport): Promise<void> {
+  const { context } = engine;
+  let found: FindResult;
+  try {
+    found = await provider.find({ includeForeign: true });
+  } catch (error) {
+    report.partial = true;
+    const { what, why, fix } = failureRecord(error);
+    report.failures.push({ id: `provider/${provider.name}`, what, why, fix });
+    return;
+  }
+  if (!found.complete) report.partial = true;
+  for (const machine of found.machines) {
+    const id = formatRef(machine.ref);
+    if (machine.tags[TAGS.state] !== context.stateId) {
+      report.foreign.push(id);
+      continue;
+    }
+    const judged = await judge(engine, machine);
+    if (judged === "wanted" || machine.state === "ended") continue;
+    if (judged !== "unwanted") {
+      report.reported.push(judged);
+      continue;
+    }
+    if (!report.dryRun) await provider.terminate(machine.ref);
+    report.ended.push(id);
+  }
+}
+
+/** Is a machine that carries our state id wanted? Only what our own log says is over may be ended. */
+async function judge(engine: Engine, machine: Machine): Promise<"wanted" | "unwanted" | Notice> {
+  const id = formatRef(machine.ref);
+  const runId = machine.tags[TAGS.run];
+  // Standalone machines have their own ledger and their own reconcile.
+  if (runId === undefined) return "wanted";
+  if (engine.driverOf(runId) !== undefined) return "wanted";
+  let state: RunState | undefined;
+  try {
+    state = await loadRun(engine.context.state, runId);
+  } catch {
+    return unknownRun(id, runId, "its log cannot be read");
+  }
+  if (state === undefined) return unknownRun(id, runId, "this state has no such run");
+  const record = state.machines[id];
+  // A kept machine of an ended run is the user's own wish.
+  if (record !== undefined) return state.ended !== undefined && isSettled(state) ? "unwanted" : "wanted";
+  const intent = state.intents[machine.tags[TAGS.intent] ?? ""];
+  if (intent === undefined) return state.ended === undefined ? unknownRun(id, runId, "the run never asked for it") : "unwanted";
+  const closed = intent.status === "void" || intent.status === "failed" || intent.status === "unavailable" || state.ended !== undefined;
+  return closed ? "unwanted" : "wanted";
+}
+
+function unknownRun(id: string, runId: string, reason: string): Notice {
+  return {
+    id: `unknown-run/${id}`,
+    what: `${id} carries this state's id and names run ${runId}, but ${reason}.`,
+    why: "It may hold work and it costs money; it is not ended on doubt.",
+    fix: ["Look at it with `runctl.machines.get(id)`.", "End it with `runctl.machines.terminate(id, { force: true })`."],
+  };
+}

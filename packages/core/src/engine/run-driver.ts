@@ -1,0 +1,335 @@
+import { ConflictError } from "../errors/kinds.ts";
+import { encodeCursor } from "../events/cursor.ts";
+import type { HostEvent } from "../host/records.ts";
+import { isoNow, type Timer } from "../util/clock.ts";
+import type { Command } from "./commands.ts";
+import type { EngineContext } from "./context.ts";
+import { decide } from "./decide.ts";
+import { isSettled } from "./decide-end.ts";
+import { evolve } from "./evolve.ts";
+import { execute } from "./execute.ts";
+import type { RunLogEvent } from "./log-events.ts";
+import { projectEvents } from "./project-events.ts";
+import { asJson, asLogged, runStream } from "./run-log.ts";
+import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
+import { startStanding } from "./standing.ts";
+import { asEndedSummary } from "./run-records.ts";
+
+/** Thrown inside a driver when it may not act any more. Never leaves the engine. */
+export class DriverStopped extends Error {}
+
+/** A decision was made on an old version of the log: it is dropped and made anew. */
+class StaleDecision extends Error {}
+
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 30_000;
+/** A command that succeeded and changed nothing is not repeated at once. */
+const IDLE_PAUSE_MS = 1_000;
+
+const OPERATIONS = ["staging", "dependencies", "image", "volume", "transfer"] as const;
+const UNITS = ["bytes", "files", "steps", "lines"] as const;
+
+interface Work {
+  running: boolean;
+  failures: number;
+  notBefore: number;
+}
+
+/**
+ * Drives one run: asks `decide`, carries out commands, appends what happened, asks again. All effects pass its gate: once closed,
+ * or once its lease is gone, nothing of it reaches the world or the log.
+ */
+export class RunDriver {
+  readonly context: EngineContext;
+  readonly runId: string;
+  /** Intents recorded by this driver: their create was certainly not sent by anybody else. */
+  readonly recordedHere = new Set<string>();
+  /** Aborted when the driver stops: every wait inside it ends. */
+  readonly #closing = new AbortController();
+  readonly #work = new Map<string, Work>();
+  readonly #standing = new Map<string, () => void>();
+  readonly #flights = new Set<Promise<void>>();
+  readonly #listeners = new Set<() => void>();
+  #state: RunState;
+  #tail: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #woken = false;
+  #done: Promise<void> | undefined;
+  #handingOver = false;
+  #quiet = false;
+
+  constructor(context: EngineContext, state: RunState) {
+    this.context = context;
+    this.runId = state.runId;
+    this.#state = state;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  get signal(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Starts driving once; resolves when the run needs nothing more, or the driver was closed or lost its lease. */
+  run(): Promise<void> {
+    this.#done ??= this.#loop().finally(() => this.#shutDown());
+    return this.#done;
+  }
+
+  /** Called back after every change of the state in this process. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  wake(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  /** Stops without ending anything: what runs goes on unattended. */
+  async close(): Promise<void> {
+    this.#closing.abort(new DriverStopped("closed"));
+    this.wake();
+    await this.#done?.catch(() => undefined);
+    await Promise.allSettled([...this.#flights]);
+    await this.#tail.catch(() => undefined);
+  }
+
+  /** No new purchases or attempts; what was started is brought to "armed" or "no machine" by the normal commands. */
+  handOver(): void {
+    this.#handingOver = true;
+    this.wake();
+  }
+
+  /** True when nothing that was started hangs in the air. */
+  get handedOver(): boolean {
+    const open = Object.values(this.#state.intents).some((intent) => intent.status === "recorded" || intent.status === "ambiguous");
+    const last = openAttempt(this.#state);
+    if (open || this.isInFlight("buy") || this.isInFlight("create/") || this.isInFlight("start-host/")) return false;
+    if (last !== undefined) return last.armedAt !== undefined;
+    return this.#state.ended !== undefined || liveMachines(this.#state).every((machine) => !machine.owned || machine.state === "stopped");
+  }
+
+  /** True while nothing is to be done but to watch and wait: for a driver that wants to look in only now and then. */
+  get isQuiet(): boolean {
+    return this.#quiet && this.#flights.size === 0;
+  }
+
+  isInFlight(prefix: string): boolean {
+    return [...this.#work].some(([key, work]) => work.running && key.startsWith(prefix));
+  }
+
+  /** @throws DriverStopped once the driver is closed or its lease is gone; renews a lease that grew doubtful. Call before every effect. */
+  async gate(): Promise<void> {
+    if (this.#closing.signal.aborted) throw new DriverStopped("closed");
+    const { session } = this.context;
+    if (session.isFresh()) return;
+    await session.renew();
+    await this.decided([{ type: "lease-taken", session: session.id }]);
+  }
+
+  /** Appends what happened. Conflicts with other writers are resolved by reloading: a fact stays a fact. */
+  fact(...events: RunLogEvent[]): Promise<void> {
+    return this.#append(() => events, true);
+  }
+
+  /** As `fact`, but not synced to disk one by one: bookkeeping that announces no side effect. */
+  note(...events: RunLogEvent[]): Promise<void> {
+    return this.#append(() => events, false);
+  }
+
+  /** Appends a decision: dropped with StaleDecision when the log has moved on since it was made. */
+  decided(events: RunLogEvent[], madeAt = this.#state.version): Promise<void> {
+    return this.#append((state) => {
+      if (state.version !== madeAt) throw new StaleDecision();
+      return events;
+    }, true);
+  }
+
+  /** Appends what `make` wants for the newest state; nothing when it wants nothing. */
+  update(make: (state: RunState) => RunLogEvent[]): Promise<void> {
+    return this.#append(make, true);
+  }
+
+  /** What the host is busy with, for listeners of this process; never in the log. */
+  progress(attempt: number, event: Extract<HostEvent, { type: "progress" }>): void {
+    const operation = OPERATIONS.find((name) => name === event.operation) ?? "transfer";
+    const unit = UNITS.find((name) => name === event.unit) ?? "steps";
+    this.context.bus.emit({
+      v: 1,
+      type: "operation-progress",
+      cursor: encodeCursor({ stream: runStream(this.runId), seq: this.#state.version - 1, index: 0 }),
+      at: event.at,
+      runId: this.runId,
+      attempt,
+      operation,
+      done: event.done,
+      unit,
+      ...(event.total === null ? {} : { total: event.total }),
+      ...(event.detail === null ? {} : { detail: event.detail }),
+    });
+  }
+
+  /** Reads what others appended. @throws DriverStopped when another session took the lease. */
+  async sync(): Promise<void> {
+    await this.#exclusive(() => this.#reload());
+  }
+
+  #append(make: (state: RunState) => RunLogEvent[], durable: boolean): Promise<void> {
+    return this.#exclusive(async () => {
+      for (;;) {
+        if (this.#closing.signal.aborted) throw new DriverStopped("closed");
+        const events = make(this.#state);
+        if (events.length === 0) return;
+        const { state: store, session, clock } = this.context;
+        const at = isoNow(clock);
+        const expected = this.#state.version;
+        try {
+          await store.append(runStream(this.runId), asJson(events), { expected, session: session.id, at, durable });
+        } catch (error) {
+          if (!ConflictError.isInstance(error)) throw error;
+          await this.#reload();
+          continue;
+        }
+        asJson(events).forEach((event, index) => {
+          this.#take({ seq: expected + index, at, session: session.id, event });
+        });
+        this.#changed();
+        return;
+      }
+    });
+  }
+
+  async #reload(): Promise<void> {
+    const stored = await this.context.state.read(runStream(this.runId), this.#state.version);
+    for (const event of stored) this.#take(event);
+    if (stored.length > 0) this.#changed();
+    if (this.#state.lease !== this.context.session.id) {
+      this.#closing.abort(new DriverStopped("lease lost"));
+      throw new DriverStopped("lease lost");
+    }
+  }
+
+  #take(stored: Parameters<typeof asLogged>[0]): void {
+    const logged = asLogged(stored);
+    const before = this.#state;
+    this.#state = evolve(before, logged);
+    for (const event of projectEvents(before, this.#state, logged)) this.context.bus.emit(event);
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+    this.wake();
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#tail.then(work, work);
+    this.#tail = next.catch(() => undefined);
+    return next;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, slots } = this.context;
+    const offFree = slots.onFree(() => this.wake());
+    try {
+      while (!this.#closing.signal.aborted) {
+        this.#woken = false;
+        const decision = decide(this.#state, {
+          now: clock.now(),
+          mayBuy: !this.#handingOver && slots.mayTake(this.runId),
+          inFlight: (key) => this.#work.get(key)?.running === true,
+        });
+        const commands = this.#handingOver ? decision.commands.filter((command) => command.do !== "buy") : decision.commands;
+        this.#quiet = commands.every((command) => command.do === "observe" || command.do === "look");
+        this.#reconcileStanding(commands);
+        const retryAt = this.#startAll(commands);
+        if (commands.length === 0 && decision.wakeAt === undefined && this.#flights.size === 0 && this.#state.ended !== undefined) break;
+        await this.#idle(Math.min(decision.wakeAt ?? Number.POSITIVE_INFINITY, retryAt));
+      }
+      if (isSettled(this.#state)) {
+        await this.context.state.compact(runStream(this.runId), asEndedSummary(this.#state, this.context.stateId, clock.now()));
+      }
+    } finally {
+      offFree();
+    }
+  }
+
+  #shutDown(): void {
+    if (!this.#closing.signal.aborted) this.#closing.abort(new DriverStopped("done"));
+    for (const stop of this.#standing.values()) stop();
+    this.#standing.clear();
+    this.context.slots.release(this.runId);
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #reconcileStanding(commands: readonly Command[]): void {
+    const wanted = new Map(commands.filter((command) => command.do === "observe" || command.do === "look").map((command) => [command.key, command]));
+    for (const [key, stop] of this.#standing) {
+      if (wanted.has(key)) continue;
+      stop();
+      this.#standing.delete(key);
+    }
+    for (const [key, command] of wanted) {
+      if (!this.#standing.has(key)) this.#standing.set(key, startStanding(this, command));
+    }
+  }
+
+  /** Starts what is not in flight; returns when the earliest paused command may be tried again. */
+  #startAll(commands: readonly Command[]): number {
+    const now = this.context.clock.now();
+    let retryAt = Number.POSITIVE_INFINITY;
+    const wanted = new Set(commands.map((command) => command.key));
+    for (const [key, work] of this.#work) if (!work.running && !wanted.has(key)) this.#work.delete(key);
+    for (const command of commands) {
+      if (command.do === "observe" || command.do === "look") continue;
+      const work = this.#work.get(command.key) ?? { running: false, failures: 0, notBefore: 0 };
+      if (work.running) continue;
+      if (work.notBefore > now) {
+        retryAt = Math.min(retryAt, work.notBefore);
+        continue;
+      }
+      work.running = true;
+      this.#work.set(command.key, work);
+      const flight = this.#perform(command, work).finally(() => this.#flights.delete(flight));
+      this.#flights.add(flight);
+    }
+    return retryAt;
+  }
+
+  async #perform(command: Command, work: Work): Promise<void> {
+    const { clock, random, logger } = this.context;
+    const version = this.#state.version;
+    try {
+      if (command.do === "append") await this.decided(command.events, version);
+      else await execute(this, command);
+      work.failures = 0;
+      if (this.#state.version === version) work.notBefore = clock.now() + IDLE_PAUSE_MS;
+    } catch (error) {
+      if (error instanceof StaleDecision) {
+        work.notBefore = 0;
+      } else if (!(error instanceof DriverStopped)) {
+        work.failures += 1;
+        const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
+        work.notBefore = clock.now() + pause;
+        logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, { runId: this.runId, error: String(error), failures: work.failures });
+      }
+    } finally {
+      work.running = false;
+      this.wake();
+    }
+  }
+
+  async #idle(until: number): Promise<void> {
+    if (this.#woken || this.#closing.signal.aborted) return;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (Number.isFinite(until)) timer = this.context.clock.timer(Math.max(0, until - this.context.clock.now()), resolve);
+    });
+    timer?.cancel();
+    this.#wake = undefined;
+  }
+}

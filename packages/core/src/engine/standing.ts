@@ -1,0 +1,15 @@
+import type { Command } from "./commands.ts";
+import { watchHost } from "./host-watch.ts";
+import { sawMachine } from "./machine-sight.ts";
+import type { RunDriver } from "./run-driver.ts";
+
+/** Starts work that goes on until it is no longer wanted. The returned function ends it. */
+export function startStanding(driver: RunDriver, command: Extract<Command, { do: "observe" | "look" }>): () => void {
+  if (command.do === "observe") return watchHost(driver, command.attempt);
+  const record = driver.state.machines[command.machineId];
+  if (record === undefined) return () => undefined;
+  const sight = sawMachine(driver, command.machineId);
+  return driver.context.pollers.of(record.machine.ref.provider).subscribe((listing) => {
+    sight(listing).catch(() => undefined);
+  });
+}
