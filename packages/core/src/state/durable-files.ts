@@ -1,4 +1,4 @@
-import { type FileHandle, link, mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { errnoCode, linkUnsupported } from "./storage-failure.ts";
 
@@ -25,14 +25,28 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** mkdir -p with every new level made durable. Returns the topmost folder that was made, undefined if all were there. */
+/**
+ * mkdir -p with every new level made durable. Returns the topmost folder that was made, undefined if all were there.
+ * Level by level: Node's own recursive mkdir answers ENOENT on a read-only file system, which hides the reason.
+ */
 export async function makeFolders(path: string): Promise<string | undefined> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return undefined;
-  for (let at = path; ; at = dirname(at)) {
-    await syncFolder(dirname(at));
-    if (at === first || at === dirname(at)) return first;
+  let first: string | undefined;
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === "EEXIST") {
+      if ((await stat(path)).isDirectory()) return undefined;
+      throw Object.assign(new Error(`${path} is a file`), { code: "ENOTDIR" });
+    }
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    first = await makeFolders(dirname(path));
+    await mkdir(path, { mode: 0o700 }).catch((late: unknown) => {
+      if (errnoCode(late) !== "EEXIST") throw late;
+    });
   }
+  await syncFolder(dirname(path));
+  return first ?? path;
 }
 
 /** Creates `path` and has its bytes on disk before it resolves. A failed write leaves no file. */

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rmdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { ConflictError } from "../errors/kinds.ts";
 import { type Clock, systemClock, type Timer } from "../util/clock.ts";
@@ -16,6 +16,7 @@ import { type StreamPaths, stateLayout } from "./state-layout.ts";
 import type { StateStore, StoredEvent, StreamName } from "./state-store.ts";
 import { storageFailure } from "./storage-failure.ts";
 import { compactStream, linkRecord, readStream, removeFolder, type Writer } from "./stream-log.ts";
+import { isStreamId } from "./stream-name.ts";
 import { addToIndex, fileMark, indexLine } from "./summary-index.ts";
 
 /** How long an append that need not be durable may wait for others. */
@@ -148,9 +149,18 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
       for (const kind of ["run", "resource"] as const) {
         const names = await readdir(layout.kindFolder(kind)).catch(() => []);
         const all = new Set(names);
-        // Killed between the one file's rename and the folder's removal.
-        for (const name of names) {
-          if (all.has(`${name}.jsonl`)) await removeFolder(layout.stream(`${kind}/${name}`), layout.tmp, writer).catch(() => {});
+        for (const name of names.filter(isStreamId)) {
+          const paths = layout.stream(`${kind}/${name}`);
+          if (all.has(`${name}.jsonl`)) {
+            // Killed between the one file's rename and the folder's removal.
+            await removeFolder(paths, layout.tmp, writer).catch(() => {});
+            continue;
+          }
+          await removeLeftovers(paths.events, clock);
+          // Killed before its first record: only empty folders go, and a writer that just made them makes them again.
+          await rmdir(paths.events)
+            .then(() => rmdir(paths.folder))
+            .catch(() => {});
         }
       }
     })();

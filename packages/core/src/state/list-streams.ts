@@ -111,7 +111,7 @@ async function inspect(
 function damage(error: unknown): string | undefined {
   if (error instanceof RecordDamage) return error.message;
   if (!RunctlError.is(error)) return undefined;
-  const corrupt = error.context["corrupt"];
+  const corrupt = error.context.corrupt;
   if (typeof corrupt === "string") return corrupt;
-  return error.context["newerFormat"] === true ? error.what : undefined;
+  return error.context.newerFormat === true ? error.what : undefined;
 }

@@ -44,7 +44,7 @@ export async function writeBeat(folder: string, beat: SessionBeat, owner: string
 function isBeat(value: unknown, name: string): value is SessionBeat & { v: number } {
   if (typeof value !== "object" || value === null) return false;
   const beat = value as Record<string, unknown>;
-  return beat["v"] === 1 && `${String(beat["session"])}.beat` === name && typeof beat["n"] === "number" && typeof beat["pid"] === "number";
+  return beat.v === 1 && `${String(beat.session)}.beat` === name && typeof beat.n === "number" && typeof beat.pid === "number";
 }
 
 /** All beats that can be read. A damaged one is left out: its session, if alive, writes a new one within seconds. */

@@ -22,7 +22,7 @@ for (let done = 0; done < Number(count); ) {
     }
   } catch (error) {
     if (!ConflictError.isInstance(error)) throw error;
-    next = (await store.read(stream, 0)).length;
+    next += (await store.read(stream, next)).length;
   }
 }
 await store.close();
