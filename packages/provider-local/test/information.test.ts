@@ -1,10 +1,10 @@
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type Clock, ConfigurationError, NotFoundError, ValidationError } from "@runctl/core/provider";
+import { type Clock, ConfigurationError, HostUnreachableError, NotFoundError, ValidationError } from "@runctl/core/provider";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { local } from "../src/index.ts";
-import { createOn, intent, lookAt, setUp, tempDir } from "./helpers.ts";
+import { attemptOf, createOn, intent, lookAt, setUp, tempDir } from "./helpers.ts";
 
 // Recorded: A100 pair; a laptop GPU without power reading; a card that fell off the bus; a name with a comma.
 const GPUS = `0, NVIDIA A100-SXM4-80GB, 87, 40536, 81920, 61, 312.45
@@ -275,7 +275,6 @@ describe("images", () => {
     });
     expect(built).toEqual({ image: "t:1", digest: "sha256:abc" });
     expect(lines).toEqual(["step 1", "step 2"]);
-    const { readFile } = await import("node:fs/promises");
     const calls = await readFile(log, "utf8");
     expect(calls).toContain(`[build][-t][t:1][-f][docker/Dockerfile][--build-arg][TOKEN][--][${context}] TOKEN=s3cr3t`);
   });
@@ -294,6 +293,40 @@ describe("images", () => {
     await expect(provider.images?.resolve?.("x")).rejects.toSatisfy(
       (error) => ConfigurationError.isInstance(error) && error.why === "There is no docker command.",
     );
+  });
+});
+
+describe("containers", () => {
+  const attempt = { "attempt.json": { nonce: "c-nonce", container: { engine: "docker" } } };
+
+  it("terminate removes the attempt's containers by their label, and fails when the engine refuses", async () => {
+    const log = join(bin, "calls");
+    await fake(
+      "docker",
+      `echo "$@" >>'${log}'; case $1 in ps) echo 0a1b2c ;; rm) [ -f '${bin}/works' ] || { echo 'permission denied' >&2; exit 1; } ;; esac`,
+    );
+    const { provider } = await setUp();
+    const machine = await createOn(provider);
+    await attemptOf(machine, "r1/1", attempt);
+    await expect(provider.terminate(machine.ref)).rejects.toSatisfy(HostUnreachableError.isInstance);
+    expect((await lookAt(provider, machine))?.state).toBe("ending");
+    await writeFile(join(bin, "works"), "");
+    await provider.terminate(machine.ref);
+    expect((await readFile(log, "utf8")).split("\n")).toContain("rm -f -v 0a1b2c");
+    expect((await readFile(log, "utf8")).split("\n")[0]).toBe("ps -aq --filter label=runctl.nonce=c-nonce");
+    expect(await lookAt(provider, machine)).toBeUndefined();
+  });
+
+  it("an engine that is not running has no containers", async () => {
+    await fake(
+      "docker",
+      "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1",
+    );
+    const { provider } = await setUp();
+    const machine = await createOn(provider);
+    await attemptOf(machine, "r1/1", attempt);
+    await provider.terminate(machine.ref);
+    expect(await lookAt(provider, machine)).toBeUndefined();
   });
 });
 

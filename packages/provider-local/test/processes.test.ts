@@ -127,6 +127,19 @@ describe("several processes", () => {
   });
 });
 
+describe("loose ends", () => {
+  it("P-31 neither a provider nor an unclosed session with a watch keeps the process alive", async () => {
+    const { home } = await setUp();
+    const script = fileURLToPath(new URL("./loose-ends-worker.ts", import.meta.url));
+    const child = fork(script, [home, JSON.stringify(intent())], { ...NODE, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    child.disconnect();
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    const [code] = await once(child, "exit");
+    expect({ code, output }).toEqual({ code: 0, output: "" });
+  });
+});
+
 describe("homes that cannot be used", () => {
   it("a file in the way is a clear error", async () => {
     const home = join(await tempDir(), "file");
