@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from . import dep_sources, env_cache, installer, pythons
@@ -29,6 +30,10 @@ _INDEX_SETTINGS = (
     "UV_FIND_LINKS",
     "UV_NO_INDEX",
 )
+
+
+_PLANNED = re.compile(r"\s*\+ ([A-Za-z0-9._-]+)==")
+"""A line of uv's plan: " + torch==2.5.1"."""
 
 
 class PythonEnv:
@@ -164,9 +169,11 @@ class _Builder:
             raise self._failed(what, finished)
         return finished
 
-    def _try(self, argv: "List[str]", cwd: "Optional[str]" = None, env: "Optional[Dict[str, str]]" = None) -> "Finished":
+    def _try(
+        self, argv: "List[str]", cwd: "Optional[str]" = None, env: "Optional[Dict[str, str]]" = None, keep: int = installer.LAST_LINES
+    ) -> "Finished":
         try:
-            return installer.run(self._ctx, argv, "dependencies", {**self._env, **(env or {})}, cwd)
+            return installer.run(self._ctx, argv, "dependencies", {**self._env, **(env or {})}, cwd, keep=keep)
         except OSError as error:
             raise SetupError("%s cannot be started" % argv[0], error.strerror or str(error), ["check the machine's installation"]) from error
 
@@ -198,8 +205,20 @@ class _Builder:
             install = [uv, "pip", "install", "--python", python, "-r", self._requirements_file(target)]
             # Settings for uv (indexes, sources) are those of the folder it is called in.
             cwd = target if self._source.kind == "inline" else self._source.folder or target
+            again = self._fetched_again(install, cwd) if fits else []
+            if again:
+                self._ctx.decision("pip instead of uv: uv does not see that the machine has %s, and would fetch it again" % ", ".join(again))
+                return self._build_pip(target, os.path.join(target, "venv-pip"))
             self._run(install, "installing the dependencies", cwd=cwd)
         return {"interpreter": python, "venv": venv, "site": None}
+
+    def _fetched_again(self, install: "List[str]", cwd: str) -> "List[str]":
+        """The machine's own frameworks that uv would install anew: it looks into the environment only, not through it."""
+        if not (self._python.frameworks and self._python.pip and self._python.venv):
+            return []
+        planned = self._try([*install[:3], "--dry-run", *install[3:]], cwd, keep=100_000)
+        names = {match.group(1).lower().replace("_", "-") for match in map(_PLANNED.match, planned.tail) if match}
+        return [name for name in self._python.frameworks if name in names]
 
     def _requirements_file(self, target: str) -> str:
         """What is handed to the installer by -r: never on the command line, for it may hold passwords."""
@@ -322,4 +341,5 @@ def _see_parent(venv: str, python: "Python") -> None:
 
     for site in glob.glob(os.path.join(glob.escape(venv), "lib", "python*", "site-packages")):
         with open(os.path.join(site, "_runctl_parent.pth"), "w", encoding="utf-8") as file:
-            file.writelines(path + "\n" for path in python.site)
+            # As code: a plain line could not hold every path.
+            file.write("import sys; sys.path.extend(%s)\n" % ascii(python.site))

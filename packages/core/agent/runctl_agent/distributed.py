@@ -11,7 +11,28 @@ if TYPE_CHECKING:
 
     from .context import Context
 
-_LOOK = "import importlib.util, sys; sys.exit(0 if importlib.util.find_spec('torch') else 3)"
+_LOOK = """
+import importlib.util, os, sys
+spec = importlib.util.find_spec("torch")
+if spec is None or not spec.origin:
+    sys.exit(3)
+try:
+    with open(os.path.join(os.path.dirname(spec.origin), "version.py")) as file:
+        text = file.read()
+except OSError:
+    text = ""
+old = any(line.replace('"', "'").startswith("__version__ = '1.") for line in text.splitlines())
+sys.exit(4 if old and sys.version_info >= (3, 11) else 0)
+"""
+_MENDED = """
+import runpy, sys
+from torch.distributed.elastic.multiprocessing import api
+if api.Std.from_str("0") is None:
+    parse = api.Std.from_str.__func__
+    api.Std.from_str = classmethod(lambda cls, text: cls(int(text)) if text in ("0", "1", "2", "3") else parse(cls, text))
+runpy.run_module("torch.distributed.run", run_name="__main__", alter_sys=True)
+"""
+"""Torch 1.x on Python 3.11 and later (Debian 12's pair): its torchrun looks for the flag 0 by going through the flags, which leaves 0 out since 3.11."""
 
 
 def processes_per_node(wanted: "Any", env: "Dict[str, str]") -> int:
@@ -19,14 +40,15 @@ def processes_per_node(wanted: "Any", env: "Dict[str, str]") -> int:
     return max(1, gpu_count(env)) if wanted == "gpu" else int(wanted)
 
 
-def torchrun(ctx: "Context", argv: "List[str]", interpreter: str, env: "Dict[str, str]") -> "List[str]":
+def torchrun(ctx: "Context", argv: "List[str]", interpreter: str, env: "Dict[str, str]", mended: bool = False) -> "List[str]":
     """`argv` run by torchrun on this node. Whatever runs it stays as it is (--no_python), options of the interpreter included.
 
-    Option names with underscores are understood by every torch since 1.9. No restarts of its own: recovering is ours.
+    Option names with underscores are understood by every torch since 1.9. No restarts of its own: recovering is ours. `mended` is what
+    require_torch answers.
     """
     wanted = ctx.attempt["distributed"]
     nodes = int(wanted["nodes"])
-    run = [interpreter, "-m", "torch.distributed.run", "--nnodes", str(nodes)]
+    run = [interpreter, *(["-c", _MENDED] if mended else ["-m", "torch.distributed.run"]), "--nnodes", str(nodes)]
     run += ["--nproc_per_node", str(processes_per_node(wanted["processesPerNode"], env)), "--max_restarts", "0"]
     run += ["--rdzv_id", "%s-%d" % (ctx.attempt["runId"], ctx.attempt["attempt"])]
     if nodes == 1:
@@ -38,8 +60,11 @@ def torchrun(ctx: "Context", argv: "List[str]", interpreter: str, env: "Dict[str
     return run + ["--no_python", *argv]
 
 
-def require_torch(interpreter: str, env: "Dict[str, str]", cwd: str) -> None:
-    """SetupError when the interpreter has no torch. Looks for it without importing it, which would take seconds."""
+def require_torch(interpreter: str, env: "Dict[str, str]", cwd: str) -> bool:
+    """SetupError when the interpreter has no torch. Looks for it without importing it, which would take seconds.
+
+    True: its torchrun must be mended to work with this Python.
+    """
     import subprocess
 
     try:
@@ -54,9 +79,10 @@ def require_torch(interpreter: str, env: "Dict[str, str]", cwd: str) -> None:
         ).returncode
     except (OSError, subprocess.TimeoutExpired):
         code = 3
-    if code != 0:
+    if code not in (0, 4):
         raise SetupError(
             "several processes were asked for, and PyTorch is not installed",
             "%s cannot import torch, whose torchrun starts them" % interpreter,
             ["add torch to the dependencies", "use a machine image with PyTorch", "leave out resources.nodes and resources.processesPerNode"],
         )
+    return code == 4

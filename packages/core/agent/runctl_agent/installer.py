@@ -71,8 +71,9 @@ def run(
     env: "Dict[str, str]",
     cwd: "Optional[str]" = None,
     feed: "Optional[Callable[[Any], None]]" = None,
+    keep: int = LAST_LINES,
 ) -> Finished:
-    """Runs `argv` in a session of its own to its end. `feed` writes the program's standard input (else empty) from a second thread.
+    """Runs `argv` in a session of its own to its end, `keep` last lines remembered. `feed` writes the program's standard input (else empty) from a second thread.
 
     Raises Cancelled (the program and its children are dead by then) and OSError when it cannot be started.
     """
@@ -81,7 +82,7 @@ def run(
     ctx.check_cancelled()
     redact = Redactor(ctx.secrets_env)
     progress = Progress(ctx, operation, None, "lines")
-    tail: "Deque[str]" = deque(maxlen=LAST_LINES)
+    tail: "Deque[str]" = deque(maxlen=keep)
 
     def say(raw: bytes) -> None:
         line = redact(raw.decode("utf-8", "replace").rstrip("\r\n"))

@@ -26,9 +26,8 @@ def command_line(ctx: "Context", python_env: "PythonEnv", env: "Dict[str, str]")
         merged.update(python_env.env)
     settings = ctx.attempt.get("distributed")
     if settings:
-        if not inside:
-            distributed.require_torch(interpreter, merged, ctx.work)
-        argv = distributed.torchrun(ctx, argv, interpreter, merged)
+        mended = not inside and distributed.require_torch(interpreter, merged, ctx.work)
+        argv = distributed.torchrun(ctx, argv, interpreter, merged, mended)
         stop = (ctx.attempt.get("checkpoints") or {}).get("stopSignal") or (ctx.attempt.get("stop") or {}).get("signal")
         if stop == "SIGUSR1":
             # torchrun passes on what is listed here; SIGUSR1 is not by itself, and would end it.

@@ -20,7 +20,8 @@ import json, sys, sysconfig, importlib.util as u
 print(json.dumps({"executable": sys.executable, "version": "%d.%d.%d" % sys.version_info[:3], "prefix": sys.prefix,
   "base": sys.base_prefix, "platform": sysconfig.get_platform(), "soabi": sysconfig.get_config_var("SOABI") or "",
   "implementation": sys.implementation.name, "site": sorted({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]}),
-  "pip": u.find_spec("pip") is not None, "venv": u.find_spec("venv") is not None, "ensurepip": u.find_spec("ensurepip") is not None}))
+  "pip": u.find_spec("pip") is not None, "venv": u.find_spec("venv") is not None, "ensurepip": u.find_spec("ensurepip") is not None,
+  "frameworks": [n for n in ("torch", "torchvision", "torchaudio", "triton", "tensorflow", "jax", "jaxlib") if u.find_spec(n)]}))
 """
 _CLAUSE = re.compile(r"\s*(===|==|!=|<=|>=|~=|<|>)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*\Z")
 
@@ -38,6 +39,9 @@ class Python:
         self.pip = bool(facts["pip"])
         self.venv = bool(facts["venv"])
         self.ensurepip = bool(facts["ensurepip"])
+        frameworks = facts["frameworks"]
+        self.frameworks: "List[str]" = [str(name) for name in frameworks] if isinstance(frameworks, list) else []
+        """Large packages that the machine brings, built for its GPU: what an image is chosen for, and gigabytes to fetch again."""
         self.identity = "%s-%s-%s-%s" % (facts["implementation"], facts["version"], facts["platform"], facts["soabi"])
 
 
