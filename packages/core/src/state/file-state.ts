@@ -225,7 +225,7 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
         const held = await compactStream(entry.paths, text, layout.tmp, writer);
         known.delete(stream);
         entry.tail = undefined;
-        const mark = await fileMark(entry.paths.ended);
+        const mark = fileMark(entry.paths.ended);
         const name = entry.paths.kind === "project" ? "project" : stream.slice(stream.indexOf("/") + 1);
         if (mark !== undefined) await addToIndex(layout.indexFile(entry.paths.kind), indexLine(name, mark, held));
         hint.changed();

@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { RunctlError } from "../errors/runctl-error.ts";
 import { readHeader } from "./ended-log.ts";
 import { RecordDamage, type Tail } from "./log-record.ts";
@@ -10,7 +11,7 @@ import { isStreamId, kindMatches, STREAM_KINDS, type StreamKind } from "./stream
 import { type FileMark, fileMark, indexLine, readIndex, rewriteIndex } from "./summary-index.ts";
 
 /** File marks taken at once. */
-const AHEAD = 256;
+const AHEAD = 128;
 
 /** Reads and checks a live stream up to its end. @throws StorageError with context.corrupt */
 type ReadTail = (stream: StreamName) => Promise<Tail>;
@@ -55,13 +56,16 @@ async function* listKind(
     .sort()
     .reverse();
   const index = await readIndex(layout.indexFile(kind));
+  const folder = layout.kindFolder(kind);
   let endedCount = 0;
   for (const ended of ids.values()) if (ended) endedCount += 1;
   const fresh = new Map<string, string>();
 
   for (let at = 0; at < wanted.length; at += AHEAD) {
     const chunk = wanted.slice(at, at + AHEAD);
-    const marks = await Promise.all(chunk.map((id) => (ids.get(id) === true ? fileMark(layout.stream(streamOf(id)).ended) : undefined)));
+    // Lets others run between the chunks: on a network disk each mark can take a while.
+    if (at > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    const marks = chunk.map((id) => (ids.get(id) === true ? fileMark(join(folder, `${id}.jsonl`)) : undefined));
     for (const [offset, id] of chunk.entries()) {
       const mark = marks[offset];
       const summary = mark === undefined ? undefined : index.get(id, mark);
