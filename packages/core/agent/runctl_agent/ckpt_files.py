@@ -119,13 +119,16 @@ def zip_entries(size: int, read: "Read") -> "Tuple[Optional[str], List[ZipEntry]
         return "its zip end-of-central-directory record is missing", []
     count, directory_size, directory_at = struct.unpack_from("<HII", tail, end + 10)
     directory_end = size - tail_size + end
-    if (count == 0xFFFF or directory_size == 0xFFFFFFFF or directory_at == 0xFFFFFFFF) and end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07":
+    large = count == 0xFFFF or directory_size == 0xFFFFFFFF or directory_at == 0xFFFFFFFF
+    if end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07":
+        # PyTorch writes this record into small files too.
         record_at = struct.unpack_from("<Q", tail, end - 20 + 8)[0]
         record = read(record_at, 56) if record_at + 56 <= size else b""
-        if len(record) != 56 or record[:4] != b"PK\x06\x06":
+        if len(record) == 56 and record[:4] == b"PK\x06\x06":
+            count, directory_size, directory_at = struct.unpack_from("<QQQ", record, 32)
+            directory_end = record_at
+        elif large:
             return "its zip64 end record is missing", []
-        count, directory_size, directory_at = struct.unpack_from("<QQQ", record, 32)
-        directory_end = record_at
     if directory_at + directory_size != directory_end:
         return "its zip directory is not where the end record says", []
     if directory_size > MAX_DIRECTORY:

@@ -21,16 +21,18 @@ export async function zipEntries(size: number, read: ReadAt): Promise<{ torn?: s
   let directoryAt = tail.readUInt32LE(end + 16);
   let directoryEnd = size - tailSize + end;
   const large = count === 0xffff || directorySize === 0xffffffff || directoryAt === 0xffffffff;
-  if (large && end >= 20 && tail.toString("latin1", end - 20, end - 16) === "PK\x06\x07") {
+  if (end >= 20 && tail.toString("latin1", end - 20, end - 16) === "PK\x06\x07") {
+    // PyTorch writes this record into small files too.
     const recordAt = Number(tail.readBigUInt64LE(end - 20 + 8));
     const record = recordAt + 56 <= size ? Buffer.from(await read(recordAt, 56)) : Buffer.alloc(0);
-    if (record.length !== 56 || record.toString("latin1", 0, 4) !== "PK\x06\x06") {
+    if (record.length === 56 && record.toString("latin1", 0, 4) === "PK\x06\x06") {
+      count = Number(record.readBigUInt64LE(32));
+      directorySize = Number(record.readBigUInt64LE(40));
+      directoryAt = Number(record.readBigUInt64LE(48));
+      directoryEnd = recordAt;
+    } else if (large) {
       return { torn: "its zip64 end record is missing", entries: [] };
     }
-    count = Number(record.readBigUInt64LE(32));
-    directorySize = Number(record.readBigUInt64LE(40));
-    directoryAt = Number(record.readBigUInt64LE(48));
-    directoryEnd = recordAt;
   }
   if (directoryAt + directorySize !== directoryEnd) return { torn: "its zip directory is not where the end record says", entries: [] };
   if (directorySize > MAX_READ) return { entries: [] };
