@@ -174,16 +174,29 @@ export async function snapshotCode(options: SnapshotCodeOptions): Promise<CodeSn
   });
   try {
     const survey = await surveyFiles({ root, files: tree.files, index, known, writer, clock, signal, onProgress });
-    await writer.finish();
-    for (const pack of written) known.addWritten(pack);
+    // The digest needs no packs: it is made while they become durable.
+    const finishing = writer.finish();
+    finishing.catch(() => undefined);
     const inspection = describe(tree, survey);
-    const manifest = buildManifest(tree, survey, known);
-    await storeManifest(options, manifest, inspection.sha256, known, index, signal);
-    if (cacheDir !== undefined) {
-      const files = new Map(survey.files.map((file) => [file.path, file]));
-      const packs = packsToRemember(known, manifest.packs, survey.files.length);
-      saveIndex(cacheDir, id, { files, packs, tree: { sha256: inspection.sha256, packs: manifest.packs } }, startedAt, random);
+    await finishing;
+    for (const pack of written) known.addWritten(pack);
+    if (await isStored(options, inspection.sha256, known, index, signal)) {
+      if (survey.read === 0) return { ...inspection, manifestKey: treeKey(inspection.sha256) };
     }
+    const manifest = buildManifest(tree, survey, known);
+    const storing = storeManifest(options, manifest, inspection.sha256, known, signal);
+    storing.catch(() => undefined);
+    if (cacheDir !== undefined) {
+      const packs = packsToRemember(known, manifest.packs, survey.files.length);
+      saveIndex(
+        cacheDir,
+        id,
+        { files: survey.files, packs, tree: { sha256: inspection.sha256, packs: manifest.packs } },
+        startedAt,
+        random,
+      );
+    }
+    await storing;
     return { ...inspection, manifestKey: treeKey(inspection.sha256) };
   } catch (error) {
     failed.abort(error);
@@ -224,26 +237,40 @@ function buildManifest(tree: WalkedTree, survey: Survey, known: KnownBlobs): Tre
   };
 }
 
+function packsSeen(known: KnownBlobs): Set<string> {
+  return new Set(known.packs.filter((pack) => known.wasSeen(pack)).map((pack) => pack.key));
+}
+
+/** The tree was stored by the last snapshot from here, and all it needs is still there. */
+async function isStored(
+  options: InspectCodeOptions,
+  sha256: string,
+  known: KnownBlobs,
+  index: StatIndex | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (index?.tree?.sha256 !== sha256) return false;
+  const seen = packsSeen(known);
+  if (!index.tree.packs.every((key) => seen.has(key))) return false;
+  return (await options.store.head(joinKey(options.prefix, treeKey(sha256)), { signal })) !== undefined;
+}
+
 async function storeManifest(
   options: InspectCodeOptions,
   manifest: TreeManifest,
   sha256: string,
   known: KnownBlobs,
-  index: StatIndex | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const { store, prefix } = options;
   const uri = joinKey(prefix, treeKey(sha256));
-  const seen = new Set(known.packs.filter((pack) => known.wasSeen(pack)).map((pack) => pack.key));
-  if (index?.tree?.sha256 === sha256 && index.tree.packs.every((key) => seen.has(key)) && (await store.head(uri, { signal })) !== undefined)
-    return;
   const body = JSON.stringify(manifest);
   try {
     await store.put(uri, body, { ifNoneMatch: "*", signal });
   } catch (error) {
     if (!ConflictError.isInstance(error)) throw error;
     // The same tree was stored before, perhaps from other packs. It stands unless one of those is gone.
-    if (!(await isWhole(store, prefix, uri, seen, signal))) await store.put(uri, body, { signal });
+    if (!(await isWhole(store, prefix, uri, packsSeen(known), signal))) await store.put(uri, body, { signal });
   }
 }
 

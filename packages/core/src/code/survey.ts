@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import type { Clock } from "../util/clock.ts";
 import { timeSlice } from "../util/time-slice.ts";
 import type { BlobPlace, KnownBlobs } from "./known-blobs.ts";
@@ -28,6 +27,8 @@ export interface Survey {
   files: SurveyedFile[];
   /** Files whose content the store does not have (or did not, before it was moved), and the bytes of those contents, each once. */
   changed: { files: number; bytes: number };
+  /** Files whose stats were not enough. */
+  read: number;
 }
 
 export interface SurveyOptions {
@@ -68,7 +69,7 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
 
   const reader = new StableReader(options.clock, options.signal);
   const slice = timeSlice(options.clock, options.signal);
-  const result: Survey = { files: [], changed: { files: 0, bytes: 0 } };
+  const result: Survey = { files: [], changed: { files: 0, bytes: 0 }, read: 0 };
   const missing = new Set<string>();
   const progress: SnapshotProgress = {
     files: 0,
@@ -147,7 +148,7 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
     const file = options.files[n];
     if (file === undefined) continue;
     const { path, mode } = file;
-    const full = join(options.root, path);
+    const full = `${options.root}/${path}`;
     const sha256 = trusted[n];
     const place = sha256 === undefined ? undefined : known.guess(sha256);
     progress.files += 1;
@@ -156,6 +157,7 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
       result.files.push({ path, mode, sha256, size: file.size, mtimeMs: file.mtimeMs, ctimeMs: file.ctimeMs, ino: file.ino });
       continue;
     }
+    result.read += 1;
     const read = reader.trySmall(full) ?? (await reader.small(full));
     // Removed since the walk: the tree is as it would have been seen a moment later.
     if (read === "gone") continue;

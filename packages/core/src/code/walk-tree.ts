@@ -1,13 +1,14 @@
-import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, type Stats } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { SyncError } from "../errors/kinds.ts";
+import { compareBytes } from "../util/byte-order.ts";
 import type { Clock } from "../util/clock.ts";
 import { isInside } from "../util/contained-path.ts";
 import { timeSlice } from "../util/time-slice.ts";
 import { type CodeRemarks, noRemarks } from "./code-notices.ts";
 import { ENVIRONMENT_MARKERS, isJunk, looksSecret, STATE_FOLDER } from "./default-excludes.ts";
 import { type FolderRules, isIgnored, patternMatcher, rulesAboveRoot, rulesOfFolder } from "./ignore-rules.ts";
-import { includeRules } from "./include-rules.ts";
+import { type IncludeRules, includeRules } from "./include-rules.ts";
 import { sortByPath } from "./tree-manifest.ts";
 
 /** What identifies a file's content without reading it. */
@@ -77,76 +78,64 @@ export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
   const links: Array<{ path: string; target: string }> = [];
   const folders: string[] = [];
   const remarks = noRemarks();
-  const stack: Array<{ path: string; rules: readonly FolderRules[]; ignored: boolean }> = [
-    { path: "", rules: rulesAboveRoot(root), ignored: false },
-  ];
+  // Entries are taken in byte order of the whole paths (a folder sorts as its name with the slash), so nothing is sorted at the end.
+  const stack: Frame[] = [{ path: "", rules: rulesAboveRoot(root), ignored: false, entries: undefined, next: 0 }];
 
-  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    const folder = join(root, at.path);
-    let entries: Dirent[];
-    try {
-      entries = readdirSync(folder, { withFileTypes: true });
-    } catch (error) {
-      if (at.path !== "" && (error as NodeJS.ErrnoException).code === "ENOENT") continue;
-      throw unreadable(folder, error);
+  for (let at = stack.at(-1); at !== undefined; at = stack.at(-1)) {
+    if (at.entries === undefined) {
+      const opened = openFolder(root, at, include);
+      if (opened === undefined) {
+        stack.pop();
+        continue;
+      }
+      at.entries = opened;
+      if (at.path !== "" && !at.ignored) folders.push(at.path.slice(0, -1));
     }
-    const has = (name: string): boolean => entries.some((entry) => entry.name === name);
-    if (at.path !== "" && !include.names(at.path) && entries.some((entry) => ENVIRONMENT_MARKERS.has(entry.name))) continue;
-    if (at.path !== "" && !at.ignored) folders.push(at.path.slice(0, -1));
-    const own = rulesOfFolder(folder, at.path, { git: has(".gitignore"), runctl: has(".runctlignore") });
-    const rules = own === undefined ? at.rules : [...at.rules, own];
-
-    for (const entry of entries) {
-      if (slice.due()) await slice.pause();
-      const { name } = entry;
-      if (name.includes("\uFFFD")) refuseBadNames(folder);
-      const path = at.path + name;
-      if (name === STATE_FOLDER || hard.has(path)) continue;
-      const isFolder = entry.isDirectory();
-      const tested = isFolder ? `${path}/` : path;
-      if (isJunk(name) && !include.names(tested)) continue;
-      if (excluded?.(tested) === true) continue;
-      if (isFolder) {
-        if (looksSecret(name, true) && !include.isExactly(path)) {
-          if (!isIgnored(rules, tested)) remarks.secretsLeftOut.push(tested);
-          continue;
-        }
-        const ignored = (at.ignored || isIgnored(rules, tested)) && !include.matches(tested);
-        if (!ignored || include.mayMatchBelow(tested)) stack.push({ path: tested, rules, ignored });
+    const entry = at.entries[at.next];
+    at.next += 1;
+    if (entry === undefined) {
+      stack.pop();
+      continue;
+    }
+    if (slice.due()) await slice.pause();
+    const { name } = entry;
+    const path = at.path + name;
+    if (name === STATE_FOLDER || hard.has(path)) continue;
+    const isFolder = entry.isDirectory();
+    const tested = isFolder ? `${path}/` : path;
+    if (isJunk(name) && !include.names(tested)) continue;
+    if (excluded?.(tested) === true) continue;
+    if (isFolder) {
+      if (looksSecret(name, true) && !include.isExactly(path)) {
+        if (!isIgnored(at.rules, tested)) remarks.secretsLeftOut.push(tested);
         continue;
       }
-      const ignored = (at.ignored || isIgnored(rules, path)) && !include.matches(path);
-      if (looksSecret(name, false)) {
-        if (!include.isExactly(path)) {
-          if (!ignored) remarks.secretsLeftOut.push(path);
-          continue;
-        }
-        remarks.secretsIncluded.push(path);
-      }
-      if (ignored) continue;
-      if (entry.isSymbolicLink()) {
-        const target = linkInside(root, path);
-        if (target === undefined) remarks.linksOutside.push(path);
-        else links.push({ path, target });
+      const ignored = (at.ignored || isIgnored(at.rules, tested)) && !include.matches(tested);
+      if (!ignored || include.mayMatchBelow(tested)) stack.push({ path: tested, rules: at.rules, ignored, entries: undefined, next: 0 });
+      continue;
+    }
+    const ignored = (at.ignored || isIgnored(at.rules, path)) && !include.matches(path);
+    if (looksSecret(name, false)) {
+      if (!include.isExactly(path)) {
+        if (!ignored) remarks.secretsLeftOut.push(path);
         continue;
       }
-      if (!entry.isFile()) {
-        remarks.specialFiles.push(path);
-        continue;
-      }
-      let found: ReturnType<typeof lstatSync>;
-      try {
-        found = lstatSync(join(root, path));
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
-        throw unreadable(join(root, path), error);
-      }
+      remarks.secretsIncluded.push(path);
+    }
+    if (ignored) continue;
+    if (entry.isSymbolicLink()) {
+      const target = linkInside(root, path);
+      if (target === undefined) remarks.linksOutside.push(path);
+      else links.push({ path, target });
+    } else if (!entry.isFile()) {
+      remarks.specialFiles.push(path);
+    } else {
+      const found = statOf(`${root}/${path}`);
+      if (found === undefined) continue;
       const mode = (found.mode & 0o100) === 0 ? "644" : "755";
       files.push({ path, mode, size: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, ino: found.ino });
     }
   }
-  sortByPath(files);
-  sortByPath(links);
   const dirs = emptyFolders(folders, [...files, ...links]);
   const known = new Set([...files.map((file) => file.path), ...links.map((link) => link.path), ...folders]);
   for (const link of links) {
@@ -154,6 +143,48 @@ export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
     if (target !== "" && !known.has(target)) remarks.linksDangling.push(link.path);
   }
   return { files, links, dirs, remarks };
+}
+
+interface Frame {
+  path: string;
+  rules: readonly FolderRules[];
+  ignored: boolean;
+  /** Sorted; undefined until the folder is opened. */
+  entries: Dirent[] | undefined;
+  next: number;
+}
+
+/** Reads a folder and adds its own rules to the frame. undefined: removed meanwhile, or a virtual environment. */
+function openFolder(root: string, frame: Frame, include: IncludeRules): Dirent[] | undefined {
+  const folder = `${root}/${frame.path}`;
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (frame.path !== "" && (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unreadable(folder, error);
+  }
+  let git = false;
+  let runctl = false;
+  for (const entry of entries) {
+    if (entry.name === ".gitignore") git = true;
+    else if (entry.name === ".runctlignore") runctl = true;
+    else if (entry.name.includes("\uFFFD")) refuseBadNames(folder);
+    else if (ENVIRONMENT_MARKERS.has(entry.name) && frame.path !== "" && !include.names(frame.path)) return undefined;
+  }
+  const own = git || runctl ? rulesOfFolder(folder, frame.path, { git, runctl }) : undefined;
+  if (own !== undefined) frame.rules = [...frame.rules, own];
+  const keys = new Map(entries.map((entry) => [entry, entry.isDirectory() ? `${entry.name}/` : entry.name]));
+  return entries.sort((a, b) => compareBytes(keys.get(a) ?? "", keys.get(b) ?? ""));
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unreadable(path, error);
+  }
 }
 
 /** The link's target, relative, when it and what it really leads to are inside the root. */
