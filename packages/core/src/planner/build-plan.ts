@@ -7,7 +7,6 @@ import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 import type { Clock } from "../util/clock.ts";
 import { estimateCost, estimateWork } from "./estimate.ts";
 import { planGuard } from "./guard.ts";
-import { isSpot } from "./offer-filters.ts";
 import { offerRequestOf } from "./offer-request.ts";
 import { type CollectedOffers, offersFromAll } from "./offers-from-all.ts";
 import { budgetRefusal, deadlineRefusal, offerRefusals, spotRefusal } from "./plan-refusals.ts";
@@ -40,9 +39,10 @@ export interface PlanDeps {
  */
 export async function buildPlan(deps: PlanDeps, spec: ResolvedSpec): Promise<RunPlan> {
   const now = deps.clock.now();
+  const nothingKnown: RankHistory = {};
   const [files, given, extra] = await Promise.all([
     deps.files?.(spec) ?? { count: 0, bytes: 0, changed: 0 },
-    deps.history?.(spec) ?? {},
+    deps.history?.(spec) ?? nothingKnown,
     deps.checks?.(spec) ?? { refusals: [], warnings: [] },
   ]);
   const { providers, refusals } = askedProviders(deps.providers, spec);
