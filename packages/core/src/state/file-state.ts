@@ -158,9 +158,8 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
           }
           await removeLeftovers(paths.events, clock);
           // Killed before its first record: only empty folders go, and a writer that just made them makes them again.
-          await rmdir(paths.events)
-            .then(() => rmdir(paths.folder))
-            .catch(() => {});
+          await rmdir(paths.events).catch(() => {});
+          await rmdir(paths.folder).catch(() => {});
         }
       }
     })();
