@@ -131,7 +131,12 @@ async function addStore(driver: RunDriver, stores: Stores, uri: string, mode: "r
 }
 
 /** A location as store and key: one object, or a prefix that ends in "/". */
-async function locate(driver: RunDriver, stores: Stores, location: string, mode: "read" | "write"): Promise<{ store: number; key: string }> {
+async function locate(
+  driver: RunDriver,
+  stores: Stores,
+  location: string,
+  mode: "read" | "write",
+): Promise<{ store: number; key: string }> {
   const uri = schemeOf(location) === undefined ? pathToFileUri(location) : location;
   const single = mode === "read" && !uri.endsWith("/") && (await driver.context.store(uri).head(uri)) !== undefined;
   if (!single) return { store: await addStore(driver, stores, uri.endsWith("/") ? uri : `${uri}/`, mode), key: "" };

@@ -57,12 +57,30 @@ export async function conclude(driver: RunDriver, attempt: number, told?: HostFi
         const resumedFrom = state.checkpoints.find((known) => known.manifestKey === final.resumedFrom)?.ref;
         events.push({ type: "attempt-started", attempt, startedAt: final.startedAt, resumedFrom });
       }
-      events.push({ type: "attempt-ended", attempt, outcome, cause: final.cause, endedAt: final.endedAt, evidence: "told-by-host", final, error });
+      events.push({
+        type: "attempt-ended",
+        attempt,
+        outcome,
+        cause: final.cause,
+        endedAt: final.endedAt,
+        evidence: "told-by-host",
+        final,
+        error,
+      });
       return events;
     }
     const machine = state.machines[record.machineId];
     const endedAt = machine?.endedAt ?? isoNow(driver.context.clock);
-    return [{ type: "attempt-ended", attempt, outcome: "interrupted", cause: record.notice === undefined ? cause : "notice", endedAt, evidence: "inferred" }];
+    return [
+      {
+        type: "attempt-ended",
+        attempt,
+        outcome: "interrupted",
+        cause: record.notice === undefined ? cause : "notice",
+        endedAt,
+        evidence: "inferred",
+      },
+    ];
   });
 }
 
@@ -85,7 +103,14 @@ async function adoptPublished(driver: RunDriver, attempt: number): Promise<void>
   const missed = published.filter((checkpoint) => checkpoint.attempt === attempt && !known.has(checkpoint.location));
   if (missed.length === 0) return;
   await driver.fact(
-    ...missed.map((checkpoint): RunLogEvent => ({ type: "checkpoint-published", attempt, manifestKey: checkpointKey(driver.runId, checkpoint), checkpoint })),
+    ...missed.map(
+      (checkpoint): RunLogEvent => ({
+        type: "checkpoint-published",
+        attempt,
+        manifestKey: checkpointKey(driver.runId, checkpoint),
+        checkpoint,
+      }),
+    ),
   );
 }
 

@@ -51,10 +51,25 @@ function control(attempt: number, op: string, command: Extract<Command, { do: "c
   return { do: "control", key: `control/${attempt}/${op}`, attempt, command, op };
 }
 
-function endAttempt(state: RunState, attempt: number, outcome: "cancelled" | "stopped" | "suspended" | "lost", cause: string, now: number): Command {
+function endAttempt(
+  state: RunState,
+  attempt: number,
+  outcome: "cancelled" | "stopped" | "suspended" | "lost",
+  cause: string,
+  now: number,
+): Command {
   return {
     do: "append",
     key: `end-attempt/${attempt}`,
-    events: [{ type: "attempt-ended", attempt, outcome, cause, endedAt: new Date(Math.max(now, Date.parse(state.createdAt))).toISOString(), evidence: "inferred" }],
+    events: [
+      {
+        type: "attempt-ended",
+        attempt,
+        outcome,
+        cause,
+        endedAt: new Date(Math.max(now, Date.parse(state.createdAt))).toISOString(),
+        evidence: "inferred",
+      },
+    ],
   };
 }

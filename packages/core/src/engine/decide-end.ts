@@ -1,4 +1,5 @@
 import type { EndStatus } from "../events/event-types.ts";
+import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { openIntent } from "./decide-train.ts";
 import type { FailureRecord } from "./log-events.ts";
@@ -44,6 +45,7 @@ export function endingCommands(
     commands.push({ do: "look", key: `look/${machine.id}`, machineId: machine.id });
     if (machine.asked?.action === want.action) waitedSince = Math.min(waitedSince, Date.parse(machine.asked.at));
   }
+  commands.push(...burials(state));
   if (state.ended === undefined) {
     const patienceEnds = waitedSince + CONFIRM_PATIENCE_MS;
     if (pending === 0) {

@@ -1,3 +1,4 @@
+import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import type { FailureRecord } from "./log-events.ts";
 import { type IntentState, liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
@@ -7,12 +8,13 @@ const CAPACITY_PAUSE_MS = 15_000;
 
 /** Commands while a run wants to train and no attempt is under way: find or buy a machine, then plan the next attempt on it. */
 export function trainCommands(state: RunState, env: DecideEnv, notBefore: number): Decision {
-  const leftovers = abandonedMachines(state);
+  const leftovers = [...abandonedMachines(state), ...burials(state)];
   if (state.secretsMissing.length > 0) return { commands: leftovers };
   const usable = usableMachine(state);
   if (usable !== undefined) return merge(leftovers, onMachine(state, env, usable, notBefore));
   const open = openIntent(state);
-  if (open !== undefined) return merge(leftovers, { commands: [{ do: "create", key: `create/${open.intent.id}`, intentId: open.intent.id }] });
+  if (open !== undefined)
+    return merge(leftovers, { commands: [{ do: "create", key: `create/${open.intent.id}`, intentId: open.intent.id }] });
   if (env.now < notBefore) return merge(leftovers, { commands: [], wakeAt: notBefore });
   if (state.spec.machine !== undefined) return merge(leftovers, { commands: [{ do: "use-machine", key: "use-machine" }] });
   return merge(leftovers, buying(state, env));

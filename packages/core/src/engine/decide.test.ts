@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { at, BOUGHT, final, intent, MACHINE_ID, machine, OFFER, planned, started, stateAfter, T0 } from "../../test/support/run-fixtures.ts";
+import {
+  at,
+  BOUGHT,
+  final,
+  intent,
+  MACHINE_ID,
+  machine,
+  OFFER,
+  planned,
+  started,
+  stateAfter,
+  T0,
+} from "../../test/support/run-fixtures.ts";
 import type { DecideEnv } from "./commands.ts";
 import { decide } from "./decide.ts";
 import type { RunLogEvent } from "./log-events.ts";
@@ -11,11 +23,26 @@ function env(seconds: number, change: Partial<DecideEnv> = {}): DecideEnv {
 }
 
 function kinds(state: RunState, seconds: number, change: Partial<DecideEnv> = {}): string[] {
-  return decide(state, env(seconds, change)).commands.map((command) => (command.do === "machine" ? command.action : command.do));
+  return decide(state, env(seconds, change))
+    .commands.filter((command) => !command.key.startsWith("bury/"))
+    .map((command) => (command.do === "machine" ? command.action : command.do));
 }
 
-function ended(attempt: number, outcome: "failed" | "interrupted" | "stopped" | "suspended" | "succeeded", second: number, cause = "exit"): RunLogEvent {
-  return { type: "attempt-ended", attempt, outcome, cause, endedAt: at(second), evidence: "told-by-host", final: final({ endedAt: at(second), code: outcome === "failed" ? 3 : 0 }) };
+function ended(
+  attempt: number,
+  outcome: "failed" | "interrupted" | "stopped" | "suspended" | "succeeded",
+  second: number,
+  cause = "exit",
+): RunLogEvent {
+  return {
+    type: "attempt-ended",
+    attempt,
+    outcome,
+    cause,
+    endedAt: at(second),
+    evidence: "told-by-host",
+    final: final({ endedAt: at(second), code: outcome === "failed" ? 3 : 0 }),
+  };
 }
 
 describe("decide", () => {
@@ -59,7 +86,9 @@ describe("decide", () => {
     const retrying = stateAfter(once, { retries: { interruptions: null, failures: 2, capacityMs: 1 } });
     expect(decide(retrying, env(61)).wakeAt).toBe(T0 + 65_000);
     expect(kinds(retrying, 66)).toEqual(["plan-attempt"]);
-    const twice = stateAfter([...once, planned(2), ...started(2, 70), ended(2, "failed", 80)], { retries: { interruptions: null, failures: 2, capacityMs: 1 } });
+    const twice = stateAfter([...once, planned(2), ...started(2, 70), ended(2, "failed", 80)], {
+      retries: { interruptions: null, failures: 2, capacityMs: 1 },
+    });
     expect(decide(twice, env(81)).wakeAt).toBe(T0 + 90_000);
   });
 
@@ -78,7 +107,7 @@ describe("decide", () => {
     }
     expect(kinds(stateAfter(events), 100_000)).toEqual(["buy"]);
     const limited = stateAfter(events, { retries: { interruptions: 99, failures: 0, capacityMs: 1 } });
-    const [command] = decide(limited, env(100_000)).commands;
+    const command = decide(limited, env(100_000)).commands.at(-1);
     expect(command?.do === "append" ? command.events[0] : undefined).toMatchObject({ type: "run-ended", status: "lost" });
   });
 
@@ -91,7 +120,7 @@ describe("decide", () => {
       { type: "machine-ended", machineId: MACHINE_ID, endedAt: at(500), evidence: "observed" },
     ] satisfies RunLogEvent[];
     expect(kinds(stateAfter(events, { deadline: at(1000) }), 600)).toEqual(["buy"]);
-    const [command] = decide(stateAfter(events, { deadline: at(1000) }), env(1001)).commands;
+    const command = decide(stateAfter(events, { deadline: at(1000) }), env(1001)).commands.at(-1);
     expect(command?.do === "append" ? command.events[0] : undefined).toMatchObject({ type: "run-ended", status: "timed-out" });
   });
 
@@ -131,6 +160,13 @@ describe("decide", () => {
     expect(kinds(stateAfter(lost), 501)).toEqual(["terminate", "look", "buy"]);
   });
 
+  it("removes what a reclaimed machine left at its provider, once", () => {
+    const gone: RunLogEvent[] = [...BOUGHT, { type: "machine-ended", machineId: MACHINE_ID, endedAt: at(9), evidence: "observed" }];
+    expect(decide(stateAfter(gone), env(10)).commands[0]).toMatchObject({ do: "machine", action: "terminate", key: `bury/${MACHINE_ID}` });
+    const asked = stateAfter([...gone, { type: "machine-end-asked", machineId: MACHINE_ID, action: "terminate" }]);
+    expect(decide(asked, env(11)).commands.map((command) => command.do)).toEqual(["buy"]);
+  });
+
   it("keeps what it is told to keep, and never ends a machine it did not make", () => {
     const done = [...BOUGHT, planned(1), ...started(1, 6), ended(1, "succeeded", 60)];
     expect(kinds(stateAfter(done, { onEnd: "keep" }), 61)).toEqual(["append"]);
@@ -156,7 +192,10 @@ describe("decide", () => {
     expect(warning?.do === "append" ? warning.events : []).toMatchObject([{ type: "budget-warning", fraction: 0.5 }]);
     const warned = stateAfter([...running, { type: "budget-warning", fraction: 0.5, spentUsd: 0.5, budgetUsd: 1 }], budget);
     expect(decide(warned, env(2000)).commands.filter((command) => command.do === "append")).toEqual([]);
-    const over = stateAfter([...running, ended(1, "failed", 4000)], { ...budget, retries: { interruptions: null, failures: 5, capacityMs: 1 } });
+    const over = stateAfter([...running, ended(1, "failed", 4000)], {
+      ...budget,
+      retries: { interruptions: null, failures: 5, capacityMs: 1 },
+    });
     expect(kinds(over, 4001)).toEqual(["terminate", "look"]);
   });
 
@@ -164,14 +203,23 @@ describe("decide", () => {
     const state = stateAfter([...BOUGHT, { type: "secrets-missing", names: ["TOKEN"] }]);
     expect(statusOf(state)).toBe("needs-secrets");
     expect(kinds(state, 5)).toEqual([]);
-    expect(kinds(stateAfter([...BOUGHT, { type: "secrets-missing", names: ["TOKEN"] }, { type: "secrets-supplied" }]), 6)).toEqual(["plan-attempt"]);
+    expect(kinds(stateAfter([...BOUGHT, { type: "secrets-missing", names: ["TOKEN"] }, { type: "secrets-supplied" }]), 6)).toEqual([
+      "plan-attempt",
+    ]);
   });
 
   it("gives up on capacity when its budget of time is over, and says what was tried", () => {
-    const refused: RunLogEvent[] = [...BOUGHT.slice(0, 2), { type: "intent-unavailable", intentId: "i1", pools: [{ offerId: "cpu", scope: "zone", tried: true }] }];
+    const refused: RunLogEvent[] = [
+      ...BOUGHT.slice(0, 2),
+      { type: "intent-unavailable", intentId: "i1", pools: [{ offerId: "cpu", scope: "zone", tried: true }] },
+    ];
     expect(decide(stateAfter(refused), env(4)).wakeAt).toBe(T0 + 18_000);
     expect(kinds(stateAfter(refused), 19)).toEqual(["buy"]);
     const [command] = decide(stateAfter(refused), env(2000)).commands;
-    expect(command?.do === "append" ? command.events[0] : undefined).toMatchObject({ type: "run-ended", status: "failed", error: { code: "RUNCTL_NO_CAPACITY" } });
+    expect(command?.do === "append" ? command.events[0] : undefined).toMatchObject({
+      type: "run-ended",
+      status: "failed",
+      error: { code: "RUNCTL_NO_CAPACITY" },
+    });
   });
 });

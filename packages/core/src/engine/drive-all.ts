@@ -16,7 +16,8 @@ export async function driveAll(engine: Engine, options: { signal?: AbortSignal |
     if (isAborted(options.signal)) return;
     const taken = await takeFree(engine);
     if (options.once === true) {
-      while (taken.some((runId) => engine.driverOf(runId)?.isQuiet === false) && !isAborted(options.signal)) await sleep(clock, QUIET_POLL_MS);
+      while (taken.some((runId) => engine.driverOf(runId)?.isQuiet === false) && !isAborted(options.signal))
+        await sleep(clock, QUIET_POLL_MS);
       for (const runId of taken) await engine.letGo(runId);
       return;
     }

@@ -7,8 +7,8 @@ import { evolve } from "./evolve.ts";
 import type { RunLogEvent, UserRequest } from "./log-events.ts";
 import { RunDriver } from "./run-driver.ts";
 import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
-import type { RunState } from "./run-state.ts";
 import type { ProgressTracker } from "./run-metrics.ts";
+import type { RunState } from "./run-state.ts";
 import { type RunView, Waker } from "./run-view.ts";
 
 /** Other processes' appends are looked for this often where the store gives no hint. */
@@ -157,7 +157,8 @@ export class Engine {
     const { clock, session } = this.context;
     for (const driver of this.#drivers.values()) driver.handOver();
     const until = clock.monotonic() + handOverMs;
-    while (handOverMs > 0 && [...this.#drivers.values()].some((driver) => !driver.handedOver) && clock.monotonic() < until) await sleep(clock, 50);
+    while (handOverMs > 0 && [...this.#drivers.values()].some((driver) => !driver.handedOver) && clock.monotonic() < until)
+      await sleep(clock, 50);
     const drivers = [...this.#drivers.values()];
     await Promise.all(drivers.map((driver) => driver.close()));
     await Promise.all(drivers.map((driver) => this.#release(driver)));

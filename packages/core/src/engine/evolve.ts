@@ -98,14 +98,23 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
     }
     case "intent-unavailable": {
       const waits = event.pools.map((pool) => pool.retryAfterMs ?? 0);
-      changeIntent(next, event.intentId, { status: "unavailable", changedAt: at, retryAfterMs: waits.length === 0 ? 0 : Math.max(...waits) });
+      changeIntent(next, event.intentId, {
+        status: "unavailable",
+        changedAt: at,
+        retryAfterMs: waits.length === 0 ? 0 : Math.max(...waits),
+      });
       return;
     }
     case "intent-failed":
       changeIntent(next, event.intentId, { status: "failed", changedAt: at, error: event.error, retryable: event.retryable });
       return;
     case "intent-ambiguous":
-      changeIntent(next, event.intentId, { status: "ambiguous", changedAt: at, error: event.error, unclear: (next.intents[event.intentId]?.unclear ?? 0) + 1 });
+      changeIntent(next, event.intentId, {
+        status: "ambiguous",
+        changedAt: at,
+        error: event.error,
+        unclear: (next.intents[event.intentId]?.unclear ?? 0) + 1,
+      });
       return;
     case "intent-void":
       changeIntent(next, event.intentId, { status: "void", changedAt: at });
@@ -114,7 +123,15 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       const id = formatRef(event.machine.ref);
       next.machines = {
         ...next.machines,
-        [id]: { id, machine: event.machine, owned: false, pricePerHour: event.pricePerHour, state: event.machine.state, createdAt: at, stopped: [] },
+        [id]: {
+          id,
+          machine: event.machine,
+          owned: false,
+          pricePerHour: event.pricePerHour,
+          state: event.machine.state,
+          createdAt: at,
+          stopped: [],
+        },
       };
       next.wantingSince = undefined;
       return;
@@ -175,7 +192,12 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       changeMachine(next, event.machineId, { asked: { action: event.action, at } });
       return;
     case "machine-ended":
-      changeMachine(next, event.machineId, { state: "ended", endedAt: event.endedAt, endEvidence: event.evidence, endReason: event.reason });
+      changeMachine(next, event.machineId, {
+        state: "ended",
+        endedAt: event.endedAt,
+        endEvidence: event.evidence,
+        endReason: event.reason,
+      });
       if (next.ended === undefined && liveOwned(next) === 0) next.wantingSince = at;
       return;
     case "budget-warning":
@@ -223,7 +245,11 @@ function changeMachine(state: RunState, id: string, change: Partial<MachineRecor
   if (known !== undefined) state.machines = { ...state.machines, [id]: { ...known, ...change } };
 }
 
-function applyMachineState(state: RunState, id: string, change: { state: MachineRecord["state"]; at: string; reason?: string | undefined }): void {
+function applyMachineState(
+  state: RunState,
+  id: string,
+  change: { state: MachineRecord["state"]; at: string; reason?: string | undefined },
+): void {
   const known = state.machines[id];
   if (known === undefined) return;
   let stopped = known.stopped;

@@ -1,14 +1,14 @@
 import { NoCapacityError } from "../errors/kinds.ts";
-import { TAGS } from "../provider/tags.ts";
-import type { Intent } from "../provider/intent.ts";
-import type { Offer } from "../provider/offer.ts";
+import { offerRequestOf } from "../planner/offer-request.ts";
 import { offersFromAll } from "../planner/offers-from-all.ts";
 import { rankOffers } from "../planner/rank-offers.ts";
-import { offerRequestOf } from "../planner/offer-request.ts";
+import type { Intent } from "../provider/intent.ts";
+import type { Offer } from "../provider/offer.ts";
+import { TAGS } from "../provider/tags.ts";
 import { isoNow } from "../util/clock.ts";
 import { randomId } from "../util/random.ts";
-import { failureRecord } from "./failure.ts";
 import { limitsOf } from "./execute-plan.ts";
+import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import type { RunDriver } from "./run-driver.ts";
 import type { RunState } from "./run-state.ts";
@@ -29,7 +29,12 @@ export async function buy(driver: RunDriver): Promise<void> {
   const { offers, failures } = await offersFromAll(asked, offerRequestOf(state.spec, market), { clock, signal: driver.signal });
   const ranked = rankOffers(offers, { ...state.spec, market }, { coolDown: coolingPools(state, clock.now()) });
   const chosen = ranked.find((candidate) => candidate.dropped === undefined)?.offer;
-  if (chosen === undefined) return noOffer(driver, failures.map((failure) => failure.what), madeAt);
+  if (chosen === undefined)
+    return noOffer(
+      driver,
+      failures.map((failure) => failure.what),
+      madeAt,
+    );
   const intent = intentFor(driver, chosen);
   const events: RunLogEvent[] = [...fallbackEvent(state, chosen)];
   const budget = state.spec.budget;
@@ -68,7 +73,9 @@ function fallbackEvent(state: RunState, chosen: Offer): RunLogEvent[] {
 
 function coolingPools(state: RunState, now: number): string[] {
   return Object.values(state.intents)
-    .filter((intent) => intent.status === "unavailable" && now - Date.parse(intent.changedAt) < Math.max(COOL_DOWN_MS, intent.retryAfterMs ?? 0))
+    .filter(
+      (intent) => intent.status === "unavailable" && now - Date.parse(intent.changedAt) < Math.max(COOL_DOWN_MS, intent.retryAfterMs ?? 0),
+    )
     .map((intent) => intent.offer.id);
 }
 
@@ -77,7 +84,15 @@ function intentFor(driver: RunDriver, offer: Offer): Intent {
   const id = randomId(context.random, 20);
   const now = context.clock.now();
   const attempt = (state.attempts.at(-1)?.number ?? 0) + 1;
-  const assumed = { id: "", machine: undefined as never, owned: true, state: "pending" as const, createdAt: isoNow(context.clock), stopped: [], pricePerHour: offer.pricePerHour };
+  const assumed = {
+    id: "",
+    machine: undefined as never,
+    owned: true,
+    state: "pending" as const,
+    createdAt: isoNow(context.clock),
+    stopped: [],
+    pricePerHour: offer.pricePerHour,
+  };
   const { hardSeconds } = limitsOf(state, assumed, now).allowance;
   const { spec } = state;
   return {

@@ -14,10 +14,15 @@ const tries = new WeakMap<RunDriver, Map<string, number>>();
 export async function endMachine(driver: RunDriver, machineId: string, action: "terminate" | "stop" | "start"): Promise<void> {
   const { providers, clock, pollers } = driver.context;
   const record = driver.state.machines[machineId];
-  if (record === undefined || record.endedAt !== undefined) return;
+  if (record === undefined) return;
   const provider = providers.get(record.machine.ref.provider);
   if (record.asked?.action !== action) await driver.fact({ type: "machine-end-asked", machineId, action });
   await driver.gate();
+  if (record.endedAt !== undefined) {
+    // It ended by itself: what the provider still keeps of it (a folder, an exited pod) goes too. No money hangs on it.
+    if (action === "terminate") await provider.terminate(record.machine.ref).catch(() => undefined);
+    return;
+  }
   countTry(driver, machineId);
   try {
     if (action === "terminate") await provider.terminate(record.machine.ref);

@@ -24,7 +24,10 @@ export async function planAttempt(driver: RunDriver, machineId: string, attempt:
   }
   const resume = await resumeCandidates(driver, attempt);
   const limits = limitsOf(state, machine, driver.context.clock.now());
-  await driver.decided([{ type: "attempt-planned", attempt, machineId, nonce: randomId(driver.context.random, 24), resume, ...limits }], madeAt);
+  await driver.decided(
+    [{ type: "attempt-planned", attempt, machineId, nonce: randomId(driver.context.random, 24), resume, ...limits }],
+    madeAt,
+  );
 }
 
 async function resumeCandidates(driver: RunDriver, attempt: number): Promise<string[]> {

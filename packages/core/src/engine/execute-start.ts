@@ -1,10 +1,10 @@
-import { attemptFile } from "./attempt-file.ts";
 import { UnsupportedCapabilityError } from "../errors/kinds.ts";
 import { errorKind } from "../errors/runctl-error.ts";
+import { isoNow } from "../util/clock.ts";
+import { attemptFile } from "./attempt-file.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunDriver } from "./run-driver.ts";
 import { machineOf } from "./run-state.ts";
-import { isoNow } from "../util/clock.ts";
 
 /** Brings the agent and the attempt to the machine and starts them. Starting twice is one start (the host's bootstrap sees to it). */
 export async function startHost(driver: RunDriver, attempt: number): Promise<void> {
@@ -14,13 +14,23 @@ export async function startHost(driver: RunDriver, attempt: number): Promise<voi
   const { providers, host, secrets } = driver.context;
   const provider = providers.get(machine.ref.provider);
   if (provider.connect === undefined) {
-    throw new UnsupportedCapabilityError({ what: `${provider.name} gives no way to reach a machine and no boot hook was used.`, provider: provider.name });
+    throw new UnsupportedCapabilityError({
+      what: `${provider.name} gives no way to reach a machine and no boot hook was used.`,
+      provider: provider.name,
+    });
   }
   const lookup = await secrets(driver.runId, driver.state.spec);
   if (lookup.missing.length > 0) {
     await driver.fact(
       { type: "secrets-missing", names: lookup.missing },
-      { type: "attempt-ended", attempt, outcome: "never-started", cause: "secrets-missing", endedAt: isoNow(driver.context.clock), evidence: "observed" },
+      {
+        type: "attempt-ended",
+        attempt,
+        outcome: "never-started",
+        cause: "secrets-missing",
+        endedAt: isoNow(driver.context.clock),
+        evidence: "observed",
+      },
     );
     return;
   }
@@ -34,7 +44,15 @@ export async function startHost(driver: RunDriver, attempt: number): Promise<voi
     const kind = errorKind(error);
     if (kind !== "configuration" && kind !== "validation" && kind !== "permission") throw error;
     const cause = "setup-failed";
-    await driver.fact({ type: "attempt-ended", attempt, outcome: "failed", cause, endedAt: isoNow(driver.context.clock), evidence: "observed", error: failureRecord(error) });
+    await driver.fact({
+      type: "attempt-ended",
+      attempt,
+      outcome: "failed",
+      cause,
+      endedAt: isoNow(driver.context.clock),
+      evidence: "observed",
+      error: failureRecord(error),
+    });
     return;
   } finally {
     await session.close();

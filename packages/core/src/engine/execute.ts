@@ -1,6 +1,6 @@
 import type { Command } from "./commands.ts";
-import { buy } from "./execute-buy.ts";
 import { conclude } from "./conclude.ts";
+import { buy } from "./execute-buy.ts";
 import { control } from "./execute-control.ts";
 import { create, settleIntent } from "./execute-create.ts";
 import { endMachine } from "./execute-machine.ts";

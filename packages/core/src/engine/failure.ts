@@ -5,5 +5,10 @@ import type { FailureRecord } from "./log-events.ts";
 export function failureRecord(error: unknown): FailureRecord {
   if (RunctlError.is(error)) return { code: error.code, what: error.what, why: error.why, fix: error.fix };
   const name = error instanceof Error ? error.name : typeof error;
-  return { code: "RUNCTL_STORAGE", what: `An unexpected ${name} was thrown.`, why: "This is most likely a fault of runctl or of a provider package.", fix: [] };
+  return {
+    code: "RUNCTL_STORAGE",
+    what: `An unexpected ${name} was thrown.`,
+    why: "This is most likely a fault of runctl or of a provider package.",
+    fix: [],
+  };
 }

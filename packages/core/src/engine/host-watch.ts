@@ -19,7 +19,8 @@ export function watchHost(driver: RunDriver, attempt: number): () => void {
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, driver.signal]);
   void follow(driver, attempt, signal).catch((error: unknown) => {
-    if (!signal.aborted) driver.context.logger.error?.("following a host ended unexpectedly", { runId: driver.runId, error: String(error) });
+    if (!signal.aborted)
+      driver.context.logger.error?.("following a host ended unexpectedly", { runId: driver.runId, error: String(error) });
   });
   return () => stop.abort();
 }

@@ -26,7 +26,8 @@ export class LineCutter {
   }
 
   push(bytes: Uint8Array): LinePiece[] {
-    const data = this.#rest.length === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#rest, bytes]);
+    const data =
+      this.#rest.length === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([this.#rest, bytes]);
     const pieces: LinePiece[] = [];
     let from = 0;
     for (;;) {

@@ -20,7 +20,8 @@ export interface LogOptions {
 export async function* readLogs(context: EngineContext, view: RunView, options: LogOptions): AsyncGenerator<LogLine> {
   const source = new LogSource(context, () => view.nudge());
   try {
-    let position: LogPosition = options.after === undefined ? { attempt: options.attempt ?? 1, which: "setup.log", offset: 0 } : decodeLogCursor(options.after);
+    let position: LogPosition =
+      options.after === undefined ? { attempt: options.attempt ?? 1, which: "setup.log", offset: 0 } : decodeLogCursor(options.after);
     while (position.attempt > 0) {
       const next = yield* readAttemptPart(context, view, source, position, options);
       if (next === undefined) return;

@@ -66,7 +66,9 @@ export class LogSource {
     if (live === undefined) return undefined;
     try {
       live.unwatch ??= live.session.watch?.(host.attemptDir(live.session, state.runId, position.attempt), this.#onChange);
-      return (await host.readLog(live.session, state.runId, position.attempt, position.which, position.offset, READ_BYTES)) ?? new Uint8Array();
+      return (
+        (await host.readLog(live.session, state.runId, position.attempt, position.which, position.offset, READ_BYTES)) ?? new Uint8Array()
+      );
     } catch {
       await this.close();
       return undefined;

@@ -1,6 +1,8 @@
 import { isoNow } from "../util/clock.ts";
+import type { Evidence, RunLogEvent } from "./log-events.ts";
 import type { Listing } from "./provider-poller.ts";
 import type { RunDriver } from "./run-driver.ts";
+import type { RunState } from "./run-state.ts";
 
 /** Absence must be seen in this many complete listings begun after the machine must be visible (host-and-state.md §5). */
 const ABSENCES = 2;
@@ -16,15 +18,13 @@ export function sawMachine(driver: RunDriver, machineId: string): (listing: List
     if (seen !== undefined) {
       absent = 0;
       if (seen.state === "ended") {
-        await driver.fact({
-          type: "machine-ended",
-          machineId,
-          endedAt: seen.endedAt ?? isoNow(driver.context.clock),
-          evidence: "observed",
-          reason: seen.stateReason,
-        });
+        await driver.update((state) => ended(state, machineId, seen.endedAt ?? isoNow(driver.context.clock), "observed", seen.stateReason));
       } else if (seen.state !== record.state && seen.state !== "unknown") {
-        await driver.fact({ type: "machine-state", machineId, state: seen.state, reason: seen.stateReason });
+        await driver.update((state) =>
+          state.machines[machineId]?.state === seen.state
+            ? []
+            : [{ type: "machine-state", machineId, state: seen.state, reason: seen.stateReason }],
+        );
       }
       return;
     }
@@ -32,6 +32,12 @@ export function sawMachine(driver: RunDriver, machineId: string): (listing: List
     if (!listing.complete || listing.begunAt < Date.parse(record.createdAt) + settleMs) return;
     absent += 1;
     if (absent < ABSENCES) return;
-    await driver.fact({ type: "machine-ended", machineId, endedAt: isoNow(driver.context.clock), evidence: "inferred", reason: "No longer listed." });
+    await driver.update((state) => ended(state, machineId, isoNow(driver.context.clock), "inferred", "No longer listed."));
   };
+}
+
+/** Several lookers may see the same end: the first to say so is recorded. */
+function ended(state: RunState, machineId: string, endedAt: string, evidence: Evidence, reason: string | undefined): RunLogEvent[] {
+  if (state.machines[machineId]?.endedAt !== undefined) return [];
+  return [{ type: "machine-ended", machineId, endedAt, evidence, reason }];
 }

@@ -1,11 +1,11 @@
-import type { RunctlEvent } from "../events/event-types.ts";
+import { costOf } from "../cost/cost-of.ts";
 import { encodeCursor } from "../events/cursor.ts";
+import type { RunctlEvent } from "../events/event-types.ts";
 import type { LoggedEvent } from "./log-events.ts";
+import { runStream } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
 import { segmentsOf } from "./spent.ts";
 import { statusOf } from "./status.ts";
-import { costOf } from "../cost/cost-of.ts";
-import { runStream } from "./run-log.ts";
 
 type Body = RunctlEvent extends infer E ? (E extends unknown ? Omit<E, "v" | "cursor" | "at" | "runId"> : never) : never;
 
@@ -19,7 +19,12 @@ export function projectEvents(before: RunState | undefined, after: RunState, log
   const previous = before === undefined ? undefined : statusOf(before);
   if (status !== previous) {
     const reason = after.ended?.error?.what;
-    const change: Body = { type: "run-status", status, ...(previous === undefined ? {} : { previous }), ...(reason === undefined ? {} : { reason }) };
+    const change: Body = {
+      type: "run-status",
+      status,
+      ...(previous === undefined ? {} : { previous }),
+      ...(reason === undefined ? {} : { reason }),
+    };
     // The status comes before what follows from it, but an end is the last word.
     if (after.ended === undefined) bodies.unshift(change);
     else bodies.push(change);
@@ -37,7 +42,13 @@ function detail(state: RunState, { event }: LoggedEvent): Body[] {
   switch (event.type) {
     case "intent-created":
     case "machine-used":
-      return [{ type: "machine-created", machine: event.machine, ...(event.pricePerHour === undefined ? {} : { pricePerHour: event.pricePerHour }) }];
+      return [
+        {
+          type: "machine-created",
+          machine: event.machine,
+          ...(event.pricePerHour === undefined ? {} : { pricePerHour: event.pricePerHour }),
+        },
+      ];
     case "attempt-started": {
       const attempt = state.attempts.find((candidate) => candidate.number === event.attempt);
       const machine = attempt === undefined ? undefined : state.machines[attempt.machineId];
@@ -64,10 +75,16 @@ function detail(state: RunState, { event }: LoggedEvent): Body[] {
       const bodies: Body[] = [];
       if (event.outcome === "interrupted" || event.outcome === "lost") {
         const newest = state.checkpoints.at(-1)?.ref;
-        bodies.push({ type: "attempt-interrupted", attempt: event.attempt, cause: event.cause, ...(newest === undefined ? {} : { newestCheckpoint: newest }) });
+        bodies.push({
+          type: "attempt-interrupted",
+          attempt: event.attempt,
+          cause: event.cause,
+          ...(newest === undefined ? {} : { newestCheckpoint: newest }),
+        });
       }
       bodies.push(ended);
-      if (event.final !== undefined && event.final.lost.length > 0) bodies.push({ type: "work-lost", attempt: event.attempt, what: event.final.lost });
+      if (event.final !== undefined && event.final.lost.length > 0)
+        bodies.push({ type: "work-lost", attempt: event.attempt, what: event.final.lost });
       return bodies;
     }
     case "checkpoint-published":

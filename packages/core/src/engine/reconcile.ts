@@ -1,6 +1,6 @@
 import type { Notice } from "../provider/plan.ts";
-import { formatRef, type Machine } from "../provider/resource.ts";
 import type { FindResult, TrainingProvider } from "../provider/provider.ts";
+import { formatRef, type Machine } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import { sleep } from "../util/sleep.ts";
 import { isSettled } from "./decide-end.ts";
@@ -34,7 +34,15 @@ const SETTLE_LIMIT_MS = 180_000;
  */
 export async function reconcile(engine: Engine, options: { dryRun?: boolean | undefined }): Promise<ReconcileReport> {
   const { context } = engine;
-  const report: ReconcileReport = { dryRun: options.dryRun === true, adopted: [], ended: [], reported: [], foreign: [], partial: false, failures: [] };
+  const report: ReconcileReport = {
+    dryRun: options.dryRun === true,
+    adopted: [],
+    ended: [],
+    reported: [],
+    foreign: [],
+    partial: false,
+    failures: [],
+  };
   const before = await liveRuns(engine, report);
   if (!report.dryRun) await tidyRuns(engine, before, report);
   for (const provider of context.providers.all()) await sweep(engine, provider, report);

@@ -29,7 +29,9 @@ export function resultOf(state: RunState, logTail: string[]): RunResult {
     lost: state.attempts.flatMap((attempt) => attempt.final?.lost ?? []),
     cost: costOfRun(state, Date.parse(endedAt)),
     time: timeOf(state),
-    ...(state.resumedFrom === undefined ? {} : { resumedFrom: { runId: state.resumedFrom.runId, checkpoint: state.resumedFrom.checkpoint } }),
+    ...(state.resumedFrom === undefined
+      ? {}
+      : { resumedFrom: { runId: state.resumedFrom.runId, checkpoint: state.resumedFrom.checkpoint } }),
     orThrow() {
       if (result.status === "succeeded") return result;
       const why = error === undefined ? "" : [error.what, error.why].filter((text) => text !== "").join(" ");

@@ -41,7 +41,8 @@ export async function importCheckpoint(context: EngineContext, request: ImportRe
   const uri = schemeOf(request.location) === undefined ? pathToFileUri(resolve(request.root, request.location)) : request.location;
   const published = await publishedAt(context, request, uri);
   if (published !== undefined) return published;
-  if (schemeOf(uri) !== "file") throw unusable(request.location, "Only published checkpoints (a folder with manifest.json) and local files can be resumed from.");
+  if (schemeOf(uri) !== "file")
+    throw unusable(request.location, "Only published checkpoints (a folder with manifest.json) and local files can be resumed from.");
   return importLocal(context, request, fileUriToPath(uri));
 }
 
@@ -59,7 +60,11 @@ async function publishedAt(context: EngineContext, request: ImportRequest, uri: 
   }
   const manifestUri = `${folder}manifest.json`;
   if (!manifestUri.startsWith(request.storeUri)) throw unusable(request.location, "It is in another store than this run's.");
-  return { runId: manifest.run, manifestKey: decodeURIComponent(manifestUri.slice(request.storeUri.length)), checkpoint: manifestToRef(manifestUri, manifest) };
+  return {
+    runId: manifest.run,
+    manifestKey: decodeURIComponent(manifestUri.slice(request.storeUri.length)),
+    checkpoint: manifestToRef(manifestUri, manifest),
+  };
 }
 
 async function importLocal(context: EngineContext, request: ImportRequest, path: string): Promise<ResumePoint> {
@@ -102,7 +107,10 @@ function unusable(location: string, why: string): CheckpointInvalidError {
   return new CheckpointInvalidError({
     what: `checkpoints.resume: ${JSON.stringify(location)} cannot be resumed from.`,
     why,
-    fix: ["Give a checkpoint file or folder on this machine, or a published checkpoint's location (RunResult.checkpoints[].location).", 'Use "auto" to go on from this run\'s own newest checkpoint.'],
+    fix: [
+      "Give a checkpoint file or folder on this machine, or a published checkpoint's location (RunResult.checkpoints[].location).",
+      'Use "auto" to go on from this run\'s own newest checkpoint.',
+    ],
     context: { location },
   });
 }

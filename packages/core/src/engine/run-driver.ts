@@ -11,9 +11,9 @@ import { execute } from "./execute.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { projectEvents } from "./project-events.ts";
 import { asJson, asLogged, runStream } from "./run-log.ts";
+import { asEndedSummary } from "./run-records.ts";
 import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
 import { startStanding } from "./standing.ts";
-import { asEndedSummary } from "./run-records.ts";
 
 /** Thrown inside a driver when it may not act any more. Never leaves the engine. */
 export class DriverStopped extends Error {}
@@ -266,7 +266,9 @@ export class RunDriver {
   }
 
   #reconcileStanding(commands: readonly Command[]): void {
-    const wanted = new Map(commands.filter((command) => command.do === "observe" || command.do === "look").map((command) => [command.key, command]));
+    const wanted = new Map(
+      commands.filter((command) => command.do === "observe" || command.do === "look").map((command) => [command.key, command]),
+    );
     for (const [key, stop] of this.#standing) {
       if (wanted.has(key)) continue;
       stop();
@@ -314,7 +316,11 @@ export class RunDriver {
         work.failures += 1;
         const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
         work.notBefore = clock.now() + pause;
-        logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, { runId: this.runId, error: String(error), failures: work.failures });
+        logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, {
+          runId: this.runId,
+          error: String(error),
+          failures: work.failures,
+        });
       }
     } finally {
       work.running = false;

@@ -1,5 +1,5 @@
 import { decodeCursor } from "../events/cursor.ts";
-import type { RunEvent, RunctlEvent } from "../events/event-types.ts";
+import type { RunctlEvent, RunEvent } from "../events/event-types.ts";
 import type { EngineContext } from "./context.ts";
 import { evolve } from "./evolve.ts";
 import { projectEvents } from "./project-events.ts";

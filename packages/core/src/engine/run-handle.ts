@@ -1,7 +1,6 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunEvent } from "../events/event-types.ts";
-import { collectMetrics, progressOf } from "./run-metrics.ts";
 import type { MetricPoint } from "../metrics/metric-types.ts";
 import { parseDuration } from "../spec/units.ts";
 import { downloadTree } from "../storage/download-tree.ts";
@@ -9,6 +8,7 @@ import type { Engine } from "./engine.ts";
 import { readLogs, tailOf } from "./log-reader.ts";
 import { resultOf } from "./result.ts";
 import { readRunEvents } from "./run-events.ts";
+import { collectMetrics, progressOf } from "./run-metrics.ts";
 import type { RunState } from "./run-state.ts";
 import type { LogLine, Run, RunResult, RunSummary } from "./run-types.ts";
 import { runKey } from "./store-keys.ts";
@@ -40,7 +40,14 @@ export class RunHandle implements Run {
     return readRunEvents(this.#engine.context, this.#engine.view(this.id), this.id, options);
   }
 
-  logs(options: { follow?: boolean | undefined; after?: string | undefined; attempt?: number | undefined; signal?: AbortSignal | undefined } = {}): AsyncIterable<LogLine> {
+  logs(
+    options: {
+      follow?: boolean | undefined;
+      after?: string | undefined;
+      attempt?: number | undefined;
+      signal?: AbortSignal | undefined;
+    } = {},
+  ): AsyncIterable<LogLine> {
     return readLogs(this.#engine.context, this.#engine.view(this.id), options);
   }
 
@@ -82,7 +89,9 @@ export class RunHandle implements Run {
     }
   }
 
-  async stop(options: { grace?: number | string | undefined; reason?: string | undefined; signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async stop(
+    options: { grace?: number | string | undefined; reason?: string | undefined; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
     const graceMs = options.grace === undefined ? undefined : parseDuration(options.grace, "grace");
     await this.#engine.request(this.id, {
       request: "stop",
@@ -99,6 +108,22 @@ export class RunHandle implements Run {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Detaching needs nothing: the run belongs to its log, not to this handle.
+  }
+
+  /** Resolves when the script runs, or the run is over. */
+  async untilRunning(signal: AbortSignal | undefined): Promise<void> {
+    const view = this.#engine.view(this.id);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const state = await view.refresh();
+        if (state.ended !== undefined || state.attempts.some((attempt) => attempt.startedAt !== undefined)) return;
+        await view.changed(POLL_MS, signal);
+      }
+    } catch (error) {
+      if (signal?.aborted === true) await this.#engine.request(this.id, { request: "cancel", reason: "train() was aborted" });
+      throw error;
+    }
   }
 
   async #untilEnded(signal: AbortSignal | undefined): Promise<RunState> {

@@ -1,15 +1,19 @@
+import type { Cost } from "../cost/cost.ts";
 import { MetricReader } from "../metrics/metric-reader.ts";
 import type { MetricPoint, Progress } from "../metrics/metric-types.ts";
 import { ProgressEstimator } from "../metrics/progress-estimator.ts";
 import type { Money } from "../provider/money.ts";
-import type { Cost } from "../cost/cost.ts";
 import type { Engine } from "./engine.ts";
 import { readLogs } from "./log-reader.ts";
-import { costOfRun } from "./summary.ts";
 import { spentUsd } from "./spent.ts";
+import { costOfRun } from "./summary.ts";
 
 /** The numbers that a run printed, as its patterns or the built-in ones read them. */
-export async function* collectMetrics(engine: Engine, runId: string, options: { follow: boolean; signal?: AbortSignal | undefined }): AsyncGenerator<MetricPoint> {
+export async function* collectMetrics(
+  engine: Engine,
+  runId: string,
+  options: { follow: boolean; signal?: AbortSignal | undefined },
+): AsyncGenerator<MetricPoint> {
   const view = engine.view(runId);
   const reader = new MetricReader((await view.refresh()).spec.metrics);
   for await (const line of readLogs(engine.context, view, options)) {
@@ -29,7 +33,10 @@ export async function progressOf(engine: Engine, runId: string): Promise<Progres
   const cost = costOfRun(state, clock.now());
   const { perHour } = spentUsd(state, clock.now());
   const left = progress.eta?.ms;
-  const projected = left === undefined || cost.total === undefined ? undefined : { amount: cost.total.amount + (left / 3_600_000) * perHour, currency: cost.total.currency };
+  const projected =
+    left === undefined || cost.total === undefined
+      ? undefined
+      : { amount: cost.total.amount + (left / 3_600_000) * perHour, currency: cost.total.currency };
   return { ...progress, cost, ...(projected === undefined ? {} : { projectedCost: projected }) };
 }
 

@@ -66,7 +66,8 @@ export function runRecords(store: StateStore, stateId: string): ResourceSource {
           continue;
         }
         // A run that cannot be read is reported by reconcile and by runs.list; the rest must still add up.
-        const state = info.corrupt === undefined ? await loadRun(store, info.stream.slice("run/".length)).catch(() => undefined) : undefined;
+        const state =
+          info.corrupt === undefined ? await loadRun(store, info.stream.slice("run/".length)).catch(() => undefined) : undefined;
         if (state !== undefined) yield* recordsOf(state, stateId);
       }
     },

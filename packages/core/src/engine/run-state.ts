@@ -118,6 +118,7 @@ export function liveMachines(state: RunState): MachineRecord[] {
 /** The machine an attempt runs on. Planning an attempt requires the machine, so it is always there. */
 export function machineOf(state: RunState, attempt: AttemptRecord): MachineRecord {
   const machine = state.machines[attempt.machineId];
-  if (machine === undefined) throw new TypeError(`Run ${state.runId}: attempt ${attempt.number} names the unknown machine ${attempt.machineId}.`);
+  if (machine === undefined)
+    throw new TypeError(`Run ${state.runId}: attempt ${attempt.number} names the unknown machine ${attempt.machineId}.`);
   return machine;
 }

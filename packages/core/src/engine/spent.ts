@@ -24,7 +24,13 @@ export function segmentsOf(machine: MachineRecord): PriceSegment[] {
 }
 
 function segment(machine: MachineRecord, from: string, to: string | undefined): PriceSegment {
-  return { from, ...(to === undefined ? {} : { to }), what: "compute", pricePerHour: machine.pricePerHour, evidence: to === undefined ? "observed" : (machine.endEvidence ?? "observed") };
+  return {
+    from,
+    ...(to === undefined ? {} : { to }),
+    what: "compute",
+    pricePerHour: machine.pricePerHour,
+    evidence: to === undefined ? "observed" : (machine.endEvidence ?? "observed"),
+  };
 }
 
 /** What the run's machines cost so far, in its budget's currency, as an upper figure: unknown prices make it incomplete, not smaller. */

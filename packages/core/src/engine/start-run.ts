@@ -1,18 +1,18 @@
+import { snapshotCode } from "../code/snapshot-code.ts";
 import { ConflictError } from "../errors/kinds.ts";
-import { snapshotCode } from "../code/snapshot.ts";
 import type { RunPlan } from "../planner/plan-types.ts";
 import { refusalToError } from "../planner/refusal-error.ts";
-import type { RunSpec } from "../spec/run-spec.ts";
 import { resolveSpec } from "../spec/resolve-spec.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
+import type { RunSpec } from "../spec/run-spec.ts";
 import { isoNow } from "../util/clock.ts";
 import { sha256Hex } from "../util/hash.ts";
 import { canonicalJson } from "../util/json.ts";
 import { randomId } from "../util/random.ts";
 import type { Engine } from "./engine.ts";
 import { evolve } from "./evolve.ts";
-import { importCheckpoint, type ResumePoint } from "./resume-point.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
+import { importCheckpoint, type ResumePoint } from "./resume-point.ts";
 import { asJson, loadRun, runStream } from "./run-log.ts";
 import { runKey } from "./store-keys.ts";
 
@@ -76,10 +76,13 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
     await context.state.append(runStream(runId), events, { expected: 0, session: context.session.id, at });
   } catch (error) {
     // Somebody with the same key was faster: theirs is the run.
-    if (ConflictError.isInstance(error) && resolved.key !== undefined && (await sameRun(engine, runId, specHash, resolved.key))) return runId;
+    if (ConflictError.isInstance(error) && resolved.key !== undefined && (await sameRun(engine, runId, specHash, resolved.key)))
+      return runId;
     throw error;
   }
-  const logged = events.map((event, seq): LoggedEvent => ({ seq, at, session: context.session.id, event: event as unknown as RunLogEvent }));
+  const logged = events.map(
+    (event, seq): LoggedEvent => ({ seq, at, session: context.session.id, event: event as unknown as RunLogEvent }),
+  );
   const state = logged.reduce<ReturnType<typeof evolve> | undefined>((before, event) => evolve(before, event), undefined);
   if (state !== undefined) engine.adopt(state);
   if (signal?.aborted === true) {
@@ -109,7 +112,11 @@ async function sameRun(engine: Engine, runId: string, specHash: string, key: str
   });
 }
 
-async function snapshot(engine: Engine, resolved: ResolvedSpec, options: StartOptions): Promise<{ manifestKey: string; sha256: string; files: number; bytes: number }> {
+async function snapshot(
+  engine: Engine,
+  resolved: ResolvedSpec,
+  options: StartOptions,
+): Promise<{ manifestKey: string; sha256: string; files: number; bytes: number }> {
   const excludeDirs = resolved.checkpoints === false ? [] : [resolved.checkpoints.dir];
   const result = await snapshotCode({
     root: resolved.root,
@@ -130,7 +137,14 @@ async function resumePoint(engine: Engine, resolved: ResolvedSpec, runId: string
   if (options.resumeFrom !== undefined || resolved.checkpoints === false) return options.resumeFrom;
   const { resume } = resolved.checkpoints;
   if (resume === "auto" || resume === "never") return undefined;
-  return importCheckpoint(engine.context, { location: resume, root: resolved.root, storeUri: options.storeUri, runId, dir: resolved.checkpoints.dir, signal: options.signal });
+  return importCheckpoint(engine.context, {
+    location: resume,
+    root: resolved.root,
+    storeUri: options.storeUri,
+    runId,
+    dir: resolved.checkpoints.dir,
+    signal: options.signal,
+  });
 }
 
 /** The account in use at each provider, so that a changed one is noticed before anything is touched. */
@@ -141,7 +155,10 @@ async function accountsOf(engine: Engine, resolved: ResolvedSpec): Promise<Recor
   await Promise.all(
     names.map(async (name) => {
       // A provider that cannot be asked now is not pinned; it will not be bought from either.
-      const identity = await providers.get(name).identity().catch(() => undefined);
+      const identity = await providers
+        .get(name)
+        .identity()
+        .catch(() => undefined);
       if (identity !== undefined) accounts[name] = identity.id;
     }),
   );

@@ -1,5 +1,5 @@
-import { costOfAll } from "../cost/cost-of.ts";
 import type { CostBreakdown } from "../cost/cost.ts";
+import { costOfAll } from "../cost/cost-of.ts";
 import type { RunState } from "./run-state.ts";
 import type { RunSummary } from "./run-types.ts";
 import { segmentsOf } from "./spent.ts";

@@ -79,7 +79,11 @@ function limitVerdict(state: RunState, now: number): Verdict | undefined {
     return { kind: "end", status: "timed-out", error: limitError("deadline", `The deadline ${deadline} has passed.`) };
   }
   if (maxDurationMs !== undefined && state.attempts.reduce((sum, attempt) => sum + trainedMs(attempt), 0) >= maxDurationMs) {
-    return { kind: "end", status: "timed-out", error: limitError("maxDuration", `The run trained for its maxDuration of ${maxDurationMs / 1000} s.`) };
+    return {
+      kind: "end",
+      status: "timed-out",
+      error: limitError("maxDuration", `The run trained for its maxDuration of ${maxDurationMs / 1000} s.`),
+    };
   }
   if (budget?.onExceeded === "stop" && spentUsd(state, now).usd >= budget.maxCost) {
     return { kind: "end", status: "out-of-budget", error: limitError("budget.maxCost", `The budget of ${budget.maxCost} is spent.`) };

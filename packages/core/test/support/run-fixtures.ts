@@ -1,5 +1,5 @@
-import type { RunLogEvent } from "../../src/engine/log-events.ts";
 import { replayLog } from "../../src/engine/evolve.ts";
+import type { RunLogEvent } from "../../src/engine/log-events.ts";
 import type { RunState } from "../../src/engine/run-state.ts";
 import type { HostFinal } from "../../src/host/records.ts";
 import type { Intent } from "../../src/provider/intent.ts";
@@ -114,7 +114,15 @@ export const BOUGHT: RunLogEvent[] = [
 ];
 
 export function planned(attempt: number, machineId = MACHINE_ID): RunLogEvent {
-  return { type: "attempt-planned", attempt, machineId, nonce: `n${attempt}`, resume: [], allowance: { seconds: null, hardSeconds: 3600 }, maxDurationSeconds: null };
+  return {
+    type: "attempt-planned",
+    attempt,
+    machineId,
+    nonce: `n${attempt}`,
+    resume: [],
+    allowance: { seconds: null, hardSeconds: 3600 },
+    maxDurationSeconds: null,
+  };
 }
 
 export function started(attempt: number, second: number): RunLogEvent[] {
