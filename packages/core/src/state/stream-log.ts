@@ -103,8 +103,9 @@ export async function linkRecord(
 
 async function placeRecord(paths: StreamPaths, tail: Tail, text: string, tmp: string, target: string): Promise<boolean> {
   for (let round = 1; ; round += 1) {
-    if (tail.next === 0) await makeFolders(paths.events);
     try {
+      // Inside: a process that tidies may take the still empty folder away at any moment.
+      if (tail.next === 0) await makeFolders(paths.events);
       await writeSynced(tmp, [text]);
       const linked = await linkExclusive(tmp, target);
       if (linked) await syncFolder(paths.events);
