@@ -1,8 +1,8 @@
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { readJson } from "./machine-record.ts";
 import { startTime } from "./processes.ts";
+import { listSmall, readSmall } from "./small-files.ts";
 
 // What the host agent's records tell about the attempts on a machine (docs/decisions/host-protocol.md). Read tolerantly: the
 // agent may be newer than this package.
@@ -35,42 +35,40 @@ export interface AttemptDir {
 }
 
 /** Every attempt in a machine's folder. */
-export async function listAttempts(machineDir: string): Promise<AttemptDir[]> {
+export function listAttempts(machineDir: string): AttemptDir[] {
   const runs = join(machineDir, "runs");
-  const attempts: AttemptDir[] = [];
-  for (const run of await visible(runs)) {
-    for (const attempt of await visible(join(runs, run))) attempts.push({ key: `${run}/${attempt}`, dir: join(runs, run, attempt) });
-  }
-  return attempts;
+  return visible(runs).flatMap((run) =>
+    visible(join(runs, run)).map((attempt) => ({ key: `${run}/${attempt}`, dir: join(runs, run, attempt) })),
+  );
 }
 
-async function visible(dir: string): Promise<string[]> {
-  return (await readdir(dir).catch(() => [] as string[])).filter((name) => !name.startsWith("."));
+function visible(dir: string): string[] {
+  return (listSmall(dir) ?? []).filter((name) => !name.startsWith("."));
 }
 
 /** How far an attempt is, by the names of its records. */
-export async function progressOf(attempt: AttemptDir): Promise<"not-started" | "started" | "over"> {
-  const names = await readdir(attempt.dir).catch(() => [] as string[]);
+export function progressOf(attempt: AttemptDir): "not-started" | "started" | "over" {
+  const names = listSmall(attempt.dir) ?? [];
   if (names.includes("final.json")) return "over";
   return SIGNS_OF_START.some((name) => names.includes(name)) ? "started" : "not-started";
 }
 
 /** The processes that the agent recorded, in the order in which they must be killed: each restarts those after it. */
-export async function recordedProcesses(attempt: AttemptDir): Promise<AgentProcess[]> {
+export function recordedProcesses(attempt: AttemptDir): AgentProcess[] {
   const found: AgentProcess[] = [];
   for (const role of ["guardian", "supervisor"] as const) {
-    const text = await readFile(join(attempt.dir, `${role}.pid`), "utf8").catch(() => "");
-    const [pid, startTime, bootId] = text.split(/\s+/);
+    const [pid, startTime, bootId] = (readSmall(join(attempt.dir, `${role}.pid`)) ?? "").split(/\s+/);
     if (/^[1-9]\d*$/.test(pid ?? "") && startTime !== undefined && bootId !== undefined) {
       // One word in sh: blanks are underscores.
       found.push({ role, pid: Number(pid), startTime: startTime.replaceAll("_", " "), bootId });
     }
   }
-  const runner = await readJson(join(attempt.dir, "runner.json"), runnerSchema);
-  if (runner?.runnerPid !== undefined && runner.runnerStartTime !== undefined) {
-    found.push({ role: "runner", pid: runner.runnerPid, startTime: runner.runnerStartTime, bootId: runner.bootId });
-  }
-  if (runner !== undefined) found.push({ role: "training", pid: runner.pid, startTime: runner.startTime, bootId: runner.bootId });
+  const runner = readJson(join(attempt.dir, "runner.json"), runnerSchema);
+  if (runner === undefined || runner === "malformed") return found;
+  const { pid, startTime, bootId, runnerPid, runnerStartTime } = runner;
+  if (runnerPid !== undefined && runnerStartTime !== undefined)
+    found.push({ role: "runner", pid: runnerPid, startTime: runnerStartTime, bootId });
+  found.push({ role: "training", pid, startTime, bootId });
   return found;
 }
 
@@ -82,7 +80,8 @@ export async function isAlive(recorded: AgentProcess, boot: string): Promise<boo
 }
 
 /** The attempt's nonce, and whether it uses a container; undefined when there is no readable order. */
-export async function orderOf(attempt: AttemptDir): Promise<{ nonce: string; container: boolean } | undefined> {
-  const order = await readJson(join(attempt.dir, "attempt.json"), orderSchema).catch(() => undefined);
-  return order === undefined ? undefined : { nonce: order.nonce, container: order.container !== undefined && order.container !== null };
+export function orderOf(attempt: AttemptDir): { nonce: string; container: boolean } | undefined {
+  const order = readJson(join(attempt.dir, "attempt.json"), orderSchema);
+  if (order === undefined || order === "malformed") return undefined;
+  return { nonce: order.nonce, container: order.container !== undefined && order.container !== null };
 }

@@ -21,7 +21,7 @@ function kill(pid: number): void {
 async function killRecorded(attempts: AttemptDir[], boot: string): Promise<number[]> {
   const killed: number[] = [];
   for (const attempt of attempts) {
-    for (const recorded of await recordedProcesses(attempt)) {
+    for (const recorded of recordedProcesses(attempt)) {
       if (recorded.pid === process.pid || !(await isAlive(recorded, boot))) continue;
       killed.push(recorded.pid);
       kill(recorded.pid);
@@ -41,8 +41,8 @@ export async function killMachine(machine: MachineFiles, clock: Clock): Promise<
   let quiet = 0;
   for (;;) {
     // Read every time: an attempt may be starting right now.
-    const attempts = await listAttempts(machine.dir);
-    const orders = (await Promise.all(attempts.map(orderOf))).filter((order) => order !== undefined);
+    const attempts = listAttempts(machine.dir);
+    const orders = attempts.map(orderOf).filter((order) => order !== undefined);
     const left = await killRecorded(attempts, boot);
     for (const { pid } of await processesWithMarks([
       `${TOKEN_VARIABLE}=${machine.record.token}`,

@@ -11,7 +11,7 @@ export const HISTORY = "history.log";
  * was created. A machine that is gone is told by what the caller knows of it: nothing is made up beyond its `endedAt`.
  */
 export async function localCosts(dir: string, machine: Machine, from: string, to: string, clock: Clock): Promise<BilledInterval[]> {
-  const files = await readMachine(dir);
+  const files = readMachine(dir);
   const record = typeof files === "string" ? undefined : files.record;
   const price = record?.pricePerHour ?? machine.pricePerHour;
   const created = record?.createdAt ?? machine.createdAt;

@@ -96,7 +96,7 @@ export function local(options: LocalOptions = {}): LocalProvider {
     async connect(machine: Machine, { signal } = {}) {
       signal?.throwIfAborted();
       const dir = dirOf(machine.ref);
-      const files = await readMachine(dir);
+      const files = readMachine(dir);
       if (files === "absent") throw unreachable(machine.ref.id, "it does not exist any more");
       if (files === "unreadable") throw unreachable(machine.ref.id, "its record cannot be read");
       if (files.ended !== undefined) throw unreachable(machine.ref.id, "it has ended");
@@ -146,7 +146,7 @@ function capabilitiesOf(spot: boolean): Capabilities {
 }
 
 async function isMachine(dir: string): Promise<boolean> {
-  return typeof (await readMachine(dir)) !== "string";
+  return typeof readMachine(dir) !== "string";
 }
 
 function own(provider: string, ref: ResourceRef): ResourceRef {

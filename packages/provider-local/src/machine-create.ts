@@ -22,7 +22,7 @@ export async function createMachine(
   const dir = machineDir(home, intent.name);
   const offer = intent.offers[0];
   for (let tries = 0; ; tries += 1) {
-    const existing = await readMachine(dir);
+    const existing = readMachine(dir);
     if (existing === "unreadable")
       throw storageError("Reading the machine's record", join(dir, "machine.json"), new Error("It does not parse."));
     if (existing !== "absent") return sameIntent(existing, intent);

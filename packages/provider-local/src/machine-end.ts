@@ -33,7 +33,7 @@ async function appendHistory(machine: MachineFiles, what: "stopped" | "started",
 }
 
 async function existing(dir: string): Promise<MachineFiles> {
-  const machine = await readMachine(dir);
+  const machine = readMachine(dir);
   if (machine === "absent") {
     throw new NotFoundError({
       what: `There is no local machine in ${JSON.stringify(dir)}.`,
@@ -58,7 +58,7 @@ function unreadable(dir: string): Error {
  * never touched. Killed on the way, the machine is "ending" and the next call goes on.
  */
 export async function terminateMachine(dir: string, tools: Tools): Promise<void> {
-  const machine = await readMachine(dir);
+  const machine = readMachine(dir);
   if (machine === "unreadable") throw unreadable(dir);
   if (machine === "absent") return;
   await mark(machine, "ended.json", { at: isoNow(tools.clock), reason: "terminated", kind: "terminate" }, tools);
@@ -90,7 +90,7 @@ export async function interruptMachine(dir: string, tools: Tools): Promise<void>
 /** Ends the machine's processes and keeps its folder. */
 export async function stopMachine(dir: string, tools: Tools): Promise<void> {
   const machine = await existing(dir);
-  const over = (await listAttempts(dir)).map((attempt) => attempt.key);
+  const over = listAttempts(dir).map((attempt) => attempt.key);
   if (machine.stopped === undefined) {
     const at = isoNow(tools.clock);
     await mark(machine, "stopped.json", { at, over }, tools);
@@ -103,7 +103,7 @@ export async function stopMachine(dir: string, tools: Tools): Promise<void> {
 export async function startMachine(dir: string, tools: Tools): Promise<void> {
   const machine = await existing(dir);
   if (machine.stopped === undefined) return;
-  const over = (await listAttempts(dir)).map((attempt) => attempt.key);
+  const over = listAttempts(dir).map((attempt) => attempt.key);
   const at = isoNow(tools.clock);
   await mark(machine, "started.json", { at, over }, tools);
   await appendHistory(machine, "started", at);

@@ -1,7 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { errnoOf } from "./storage-error.ts";
+import { listSmall, readSmall } from "./small-files.ts";
 
 const money = z.object({ amount: z.number(), currency: z.string() });
 
@@ -46,59 +45,54 @@ export interface MachineFiles {
   hasRuns: boolean;
 }
 
-/** A JSON file checked by a schema; undefined when it is missing or does not parse. */
-export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error))) return undefined;
-    throw error;
-  }
+/** A JSON file checked by a schema; undefined when it is missing, "malformed" when it is not what it should be. */
+export function readJson<T>(path: string, schema: z.ZodType<T>): T | undefined | "malformed" {
+  const text = readSmall(path);
+  if (text === undefined) return undefined;
   try {
     const parsed = schema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : undefined;
+    return parsed.success ? parsed.data : "malformed";
   } catch {
-    return undefined;
+    return "malformed";
   }
 }
 
 /**
- * Reads a machine's folder. "absent": there is no machine (also an empty folder). "unreadable": there is one, but its record
- * cannot be read: never take that for absence.
+ * Reads a machine's folder. "absent": there is no machine (also a folder without machine.json). "unreadable": there is one, but not
+ * all that it says of itself can be read: never take that for absence, nor for a machine without protection.
  */
-export async function readMachine(dir: string): Promise<MachineFiles | "absent" | "unreadable"> {
-  let names: string[];
+export function readMachine(dir: string): MachineFiles | "absent" | "unreadable" {
   try {
-    names = await readdir(dir);
-  } catch (error) {
-    return ["ENOENT", "ENOTDIR"].includes(errnoOf(error)) ? "absent" : "unreadable";
-  }
-  if (!names.includes("machine.json")) return "absent";
-  try {
-    const record = await readJson(join(dir, "machine.json"), machineRecordSchema);
-    if (record === undefined) return (await readdir(dir).catch(() => [] as string[])).includes("machine.json") ? "unreadable" : "absent";
-    const has = new Set(names);
+    const names = new Set(listSmall(dir));
+    const record = names.has("machine.json") ? ours(join(dir, "machine.json"), machineRecordSchema) : undefined;
+    if (record === undefined) return "absent";
     return {
       dir,
       record,
-      tags: has.has("tags") ? { ...record.tags, ...(await readTags(join(dir, "tags"))) } : record.tags,
-      ended: has.has("ended.json") ? await readJson(join(dir, "ended.json"), endedSchema) : undefined,
-      stopped: has.has("stopped.json") ? await readJson(join(dir, "stopped.json"), stoppedSchema) : undefined,
-      started: has.has("started.json") ? await readJson(join(dir, "started.json"), startedSchema) : undefined,
-      hasRuns: has.has("runs"),
+      tags: names.has("tags") ? { ...record.tags, ...readTags(join(dir, "tags")) } : record.tags,
+      ended: names.has("ended.json") ? ours(join(dir, "ended.json"), endedSchema) : undefined,
+      stopped: names.has("stopped.json") ? ours(join(dir, "stopped.json"), stoppedSchema) : undefined,
+      started: names.has("started.json") ? ours(join(dir, "started.json"), startedSchema) : undefined,
+      hasRuns: names.has("runs"),
     };
   } catch {
     return "unreadable";
   }
 }
 
+// Records of this package are written whole, so a malformed one is a fault of the disk.
+function ours<T>(path: string, schema: z.ZodType<T>): T | undefined {
+  const value = readJson(path, schema);
+  if (value === "malformed") throw new Error(`${path} is malformed`);
+  return value;
+}
+
 // One file a tag: two processes that write different tags at once lose neither, without a lock.
-async function readTags(dir: string): Promise<Record<string, string>> {
+function readTags(dir: string): Record<string, string> {
   const tags: Record<string, string> = {};
-  for (const name of await readdir(dir).catch(() => [] as string[])) {
+  for (const name of listSmall(dir) ?? []) {
     if (name.startsWith(".")) continue;
-    const tag = await readJson(join(dir, name), tagSchema);
+    const tag = ours(join(dir, name), tagSchema);
     if (tag !== undefined) tags[tag.key] = tag.value;
   }
   return tags;

@@ -4,6 +4,7 @@ import { type MachineState, TAGS } from "@runctl/core/provider";
 import { type AttemptDir, isAlive, listAttempts, orderOf, progressOf, recordedProcesses } from "./attempts.ts";
 import type { MachineFiles } from "./machine-record.ts";
 import { processesWithMarks } from "./processes.ts";
+import { takeTurns } from "./small-files.ts";
 
 /** A machine's state with the words for it. */
 export interface StateVerdict {
@@ -29,9 +30,9 @@ const REASONS: Partial<Record<Look, string>> = {
 };
 
 async function lookAt(attempt: AttemptDir, boot: string): Promise<Look> {
-  const progress = await progressOf(attempt);
+  const progress = progressOf(attempt);
   if (progress !== "started") return progress;
-  const processes = await recordedProcesses(attempt);
+  const processes = recordedProcesses(attempt);
   if (processes.length === 0) return "unnamed";
   let orphan = false;
   for (const recorded of processes) {
@@ -52,25 +53,32 @@ async function lookAt(attempt: AttemptDir, boot: string): Promise<Look> {
 export async function decideStates(machines: MachineFiles[], boot: string): Promise<StateVerdict[]> {
   const verdicts = machines.map(byMarkers);
   const suspects: Suspect[] = [];
-  await Promise.all(
-    machines.map(async (machine, index) => {
-      if (verdicts[index] !== undefined || !machine.hasRuns || machine.tags[TAGS.run] === undefined) return;
-      const looks: Suspect[] = [];
-      for (const attempt of await listAttempts(machine.dir)) {
-        if (machine.started?.over.includes(attempt.key) === true) continue;
-        const look = await lookAt(attempt, boot);
-        // A living attempt speaks for the machine, whatever became of earlier ones.
-        if (look === "alive") return;
-        if (DEAD.includes(look)) looks.push({ index, attempt, look });
-      }
-      suspects.push(...looks);
-    }),
-  );
+  for await (const [index, machine] of takeTurns(machines.entries())) {
+    if (verdicts[index] !== undefined || !machine.hasRuns || machine.tags[TAGS.run] === undefined) continue;
+    try {
+      suspects.push(...(await suspectsOf(machine, index, boot)));
+    } catch (error) {
+      // Out of file descriptors, say: that nothing can be seen is no death.
+      verdicts[index] = { state: "unknown", reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
   for (const { index, attempt, look } of await confirm(suspects, boot)) {
     const reason = REASONS[look] ?? "processes gone without a final record: killed from outside";
     verdicts[index] = { state: "ended", reason: `attempt ${attempt.key}: ${reason}`, endedAt: await lastSign(attempt) };
   }
   return verdicts.map((verdict) => verdict ?? { state: "running" });
+}
+
+async function suspectsOf(machine: MachineFiles, index: number, boot: string): Promise<Suspect[]> {
+  const suspects: Suspect[] = [];
+  for (const attempt of listAttempts(machine.dir)) {
+    if (machine.started?.over.includes(attempt.key) === true) continue;
+    const look = await lookAt(attempt, boot);
+    // A living attempt speaks for the machine, whatever became of earlier ones.
+    if (look === "alive") return [];
+    if (DEAD.includes(look)) suspects.push({ index, attempt, look });
+  }
+  return suspects;
 }
 
 function byMarkers(machine: MachineFiles): StateVerdict | undefined {
@@ -86,7 +94,7 @@ async function confirm(suspects: Suspect[], boot: string): Promise<Suspect[]> {
   const dead: Suspect[] = [];
   const revived = new Set<number>();
   for (const suspect of suspects) {
-    const look = carriers.has(suspect.attempt.dir) ? "alive" : await lookAt(suspect.attempt, boot);
+    const look = carriers.has(suspect.attempt.dir) ? "alive" : await lookAt(suspect.attempt, boot).catch((): Look => "alive");
     if (look === "alive") revived.add(suspect.index);
     else if (DEAD.includes(look)) dead.push({ ...suspect, look });
   }
@@ -96,7 +104,7 @@ async function confirm(suspects: Suspect[], boot: string): Promise<Suspect[]> {
 async function nonceCarriers(unnamed: Suspect[]): Promise<Set<string>> {
   const byMark = new Map<string, string>();
   for (const { attempt } of unnamed) {
-    const order = await orderOf(attempt);
+    const order = orderOf(attempt);
     if (order !== undefined) byMark.set(`RUNCTL_NONCE=${order.nonce}`, attempt.dir);
   }
   const carried = await processesWithMarks([...byMark.keys()]);

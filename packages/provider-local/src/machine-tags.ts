@@ -7,7 +7,7 @@ import { errnoOf, storageError } from "./storage-error.ts";
 
 /** Writes tags onto a machine; they replace those of the same key. @throws NotFoundError, StorageError. */
 export async function tagMachine(dir: string, tags: Record<string, string>, random: Random): Promise<void> {
-  if (typeof (await readMachine(dir)) === "string") throw missing(dir);
+  if (typeof readMachine(dir) === "string") throw missing(dir);
   const folder = join(dir, "tags");
   try {
     await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {

@@ -23,7 +23,7 @@ export async function processTimes(): Promise<Map<number, ProcessTime>> {
   const pids = (await readdir("/proc").catch(() => [] as string[])).filter((name) => /^\d+$/.test(name));
   await Promise.all(
     pids.map(async (pid) => {
-      const found = await procStat(pid);
+      const found = procStat(pid);
       if (found === undefined) return;
       const { fields, comm } = found;
       times.set(Number(pid), { ticks: Number(fields[11]) + Number(fields[12]), memoryBytes: Number(fields[21]) * PAGE, comm });

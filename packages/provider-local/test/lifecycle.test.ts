@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   AlreadyExistsError,
@@ -183,26 +183,40 @@ describe("find", () => {
     expect((await lookAt(provider, machine))?.state).toBe("running");
   });
 
+  it("a malformed record of our own makes the listing incomplete: a lost tag could be a protection", async () => {
+    const { provider } = await setUp();
+    const machine = await createOn(provider);
+    await provider.tag?.(machine.ref, { "runctl:protected": "true" });
+    const folder = join(machine.address?.home as string, "tags");
+    const file = join(folder, (await readdir(folder))[0] as string);
+    const good = await readFile(file, "utf8");
+    await writeFile(file, good.slice(0, 20));
+    expect(await provider.find({ stateId: "state-a" })).toEqual({ machines: [], others: [], complete: false });
+    await writeFile(file, good);
+    expect((await lookAt(provider, machine))?.tags["runctl:protected"]).toBe("true");
+  });
+
   it("lists a thousand machines fast", async () => {
     const { provider, home } = await setUp();
     const dead = await deadRecord();
-    for (let at = 0; at < 1000; at += 1) {
-      const machine = await createOn(provider);
-      await attemptOf(machine, "r1/1", {
-        "attempt.json": { nonce: `n${at}` },
-        "guardian.pid": pidFile(dead),
-        ...(at % 2 === 0 ? { "final.json": {} } : {}),
-      });
+    const one = await createOn(provider);
+    await attemptOf(one, "r1/1", { "attempt.json": { nonce: "n" }, "guardian.pid": pidFile(dead) });
+    const record = await readFile(join(machinesDir(home), one.name, "machine.json"), "utf8");
+    for (let at = 1; at < 1000; at += 1) {
+      const dir = join(machinesDir(home), `m${at}`);
+      await cp(join(machinesDir(home), one.name), dir, { recursive: true });
+      await writeFile(join(dir, "machine.json"), record.replaceAll(one.name, `m${at}`));
+      if (at % 2 === 0) await writeFile(join(dir, "runs/r1/1/final.json"), "{}");
     }
-    const before = performance.now();
+    const before = process.cpuUsage();
     const { machines } = await provider.find({ stateId: "state-a" });
-    const took = performance.now() - before;
-    expect(machines.filter(({ state }) => state === "ended")).toHaveLength(500);
-    console.info(took);
-    expect(took).toBeLessThan(3000);
+    const { user, system } = process.cpuUsage(before);
+    expect(machines.map(({ state }) => state).sort()).toEqual([...Array(501).fill("ended"), ...Array(499).fill("running")]);
+    // Processor time, since other tests run beside this one. Measured: 0.2 s.
+    expect((user + system) / 1000).toBeLessThan(1500);
     // Terminating a thousand one by one is not what is tested here.
     await rm(machinesDir(home), { recursive: true });
-  }, 120_000);
+  }, 60_000);
 });
 
 describe("terminate", () => {
