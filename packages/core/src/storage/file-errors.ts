@@ -18,9 +18,12 @@ const CURES: Record<string, { why: string; fix: string }> = {
   EIO: { why: "The disk reported an error.", fix: "Check the disk, for example with dmesg." },
 };
 
-/** A system error of a file operation as a typed error that names the path and the cure. Typed errors pass through. */
-export function fileError(error: unknown, doing: string, path: string): RunctlError {
-  if (RunctlError.is(error)) return error;
+/**
+ * A system error of a file operation as a typed error that names the path and the cure. Everything else passes through as it is:
+ * typed errors, and the reason of an abort.
+ */
+export function fileError(error: unknown, doing: string, path: string): unknown {
+  if (RunctlError.is(error) || typeof (error as { syscall?: unknown } | null)?.syscall !== "string") return error;
   const code = errnoOf(error);
   const what = `${doing} ${JSON.stringify(path)} failed${code === "" ? "" : ` (${code})`}.`;
   const context = { path, errno: code };

@@ -68,22 +68,35 @@ interface Walk {
   realTop: string;
 }
 
+/** Stats in flight at once: a listing of many files must not wait for one disk answer after the other. */
+const AHEAD = 64;
+
 async function* walk(folder: string, uri: string, options: Walk): AsyncGenerator<ObjectInfo> {
   options.signal?.throwIfAborted();
-  for (const entry of await entriesOf(folder)) {
-    const at = uri + entry.key;
-    if (entry.key.endsWith("/")) {
-      if (!at.startsWith(options.prefix) && !options.prefix.startsWith(at)) continue;
-      // Everything below begins with `at`, so it is all before `after` unless `after` is in there too.
-      if (options.after !== undefined && at < options.after && !options.after.startsWith(at)) continue;
-      yield* walk(join(folder, entry.name), at, options);
-      continue;
-    }
-    if (!at.startsWith(options.prefix) || (options.after !== undefined && at <= options.after)) continue;
+  const { prefix, after } = options;
+  const entries = (await entriesOf(folder)).filter(({ key }) => {
+    const at = uri + key;
+    if (!key.endsWith("/")) return at.startsWith(prefix) && (after === undefined || at > after);
+    // Everything below a folder begins with `at`, so it is all before `after` unless `after` is in there too.
+    return (at.startsWith(prefix) || prefix.startsWith(at)) && (after === undefined || at > after || after.startsWith(at));
+  });
+  for (let from = 0; from < entries.length; from += AHEAD) {
     options.signal?.throwIfAborted();
-    const file = join(folder, entry.name);
-    if (entry.isLink && !(await realpath(file).catch(() => ""))?.startsWith(options.realTop)) continue;
-    const found = await statObject(file);
-    if (found !== undefined) yield { uri: at, sizeBytes: Number(found.size), etag: etagOf(found), modifiedAt: isoOfNs(found.mtimeNs) };
+    const batch = entries.slice(from, from + AHEAD);
+    const infos = await Promise.all(
+      batch.map((entry) => (entry.key.endsWith("/") ? undefined : infoOf(folder, uri, entry, options.realTop))),
+    );
+    for (const [n, entry] of batch.entries()) {
+      const info = infos[n];
+      if (info !== undefined) yield info;
+      else if (entry.key.endsWith("/")) yield* walk(join(folder, entry.name), uri + entry.key, options);
+    }
   }
+}
+
+async function infoOf(folder: string, uri: string, entry: Entry, realTop: string): Promise<ObjectInfo | undefined> {
+  const file = join(folder, entry.name);
+  if (entry.isLink && !(await realpath(file).catch(() => "")).startsWith(realTop)) return undefined;
+  const found = await statObject(file);
+  return found && { uri: uri + entry.key, sizeBytes: Number(found.size), etag: etagOf(found), modifiedAt: isoOfNs(found.mtimeNs) };
 }

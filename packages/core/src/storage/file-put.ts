@@ -101,7 +101,7 @@ async function create(uri: string, path: string, tmp: string, options: PutOption
     }
   }
   const there = await lstatObject(path);
-  if (there?.isDirectory() === true) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+  if (there?.isDirectory() === true) throw Object.assign(new Error("is a directory"), { code: "EISDIR", syscall: "link" });
   if (options.ifNoneMatch === "*") throw conflict(uri, "It exists already.");
   if (there === undefined || (await statObject(path)) !== undefined) return "again";
   // A dangling symlink or a special file has no version; it is replaced like the name it is.

@@ -140,7 +140,6 @@ export function fileStore(options: FileStoreOptions = {}): FileStore {
         await context.check(path.endsWith("/") ? join(path, "x") : path);
         yield* listFiles(uri, listOptions.after, listOptions.signal);
       } catch (error) {
-        if (listOptions.signal?.aborted === true) throw error;
         throw fileError(error, "Listing", path);
       }
     },

@@ -28,7 +28,8 @@ export function memoryStore(options: { clock?: Clock | undefined } = {}): Object
     scheme: "memory",
     async put(uri, body, putOptions = {}) {
       at(uri);
-      const bytes = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body.slice() : await readFile(body.file);
+      const bytes =
+        typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? Uint8Array.from(body) : await readFile(body.file);
       putOptions.signal?.throwIfAborted();
       const current = objects.get(uri);
       if (putOptions.ifNoneMatch === "*" && current !== undefined) throw conflict(uri, "It exists already.");
