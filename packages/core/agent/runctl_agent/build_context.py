@@ -32,8 +32,13 @@ def write_context(ctx: "Context", pipe: "Any") -> None:
         # Layers must not depend on who staged the code.
         member.uid = member.gid = 0
         member.uname = member.gname = ""
+        member.mtime = int(member.mtime)
         return member
 
     with tarfile.open(fileobj=pipe, mode="w|", format=tarfile.PAX_FORMAT, dereference=False) as tar:
+        # Docker looks at the first 512 bytes to tell a tar from a Dockerfile: they must be a plain header, whatever the first name is.
+        first = tarfile.TarInfo(".")
+        first.type, first.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(first)
         for name in sorted(os.listdir(ctx.work)):
             tar.add(os.path.join(ctx.work, name), arcname=name, filter=keep)

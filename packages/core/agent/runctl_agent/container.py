@@ -126,7 +126,7 @@ def prepare_image(ctx: "Context") -> str:
 
 def _run(ctx: "Context", argv: "List[str]", env: "Dict[str, str]", feed: "Optional[Callable[[Any], None]]" = None) -> "Finished":
     try:
-        return installer.run(ctx, argv, "image", env, ctx.work, feed)
+        return installer.run(ctx, argv, "image", env, ctx.dir, feed)
     except OSError as error:
         raise SetupError("Docker cannot be started", error.strerror or str(error), _ENGINE_FIX) from error
 
