@@ -1,4 +1,4 @@
-import { ConflictError } from "../errors/kinds.ts";
+import { AbortedError, ConflictError } from "../errors/kinds.ts";
 import { isoNow, type Timer } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import type { EngineContext } from "./context.ts";
@@ -187,6 +187,14 @@ export class Engine {
   }
 
   async #newest(runId: string): Promise<RunState> {
+    if (this.#closed) {
+      throw new AbortedError({
+        what: "This Runctl was closed while something was waited for.",
+        why: `Run ${runId} itself goes on, unattended.`,
+        fix: ["Wait for it in another process: `runctl.attach(runId)`."],
+        context: { runId },
+      });
+    }
     const driver = this.#drivers.get(runId);
     if (driver !== undefined && !driver.signal.aborted) return driver.state;
     const known = this.#states.get(runId);
