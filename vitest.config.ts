@@ -4,7 +4,7 @@ export default defineConfig({
   resolve: { conditions: ["@runctl/source"] },
   ssr: { resolve: { conditions: ["@runctl/source"], externalConditions: ["@runctl/source"] } },
   test: {
-    include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "examples/**/*.test.ts"],
+    include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "acceptance/**/*.test.ts"],
     testTimeout: 30_000,
   },
 });

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { local, type LocalProvider } from "@runctl/provider-local";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { fileState, Runctl, type RunSpec } from "../src/index.ts";
-import type { StateStore } from "../src/state/state-store.ts";
+import { fileState, Runctl, type RunSpec, type StateStore } from "@runctl/core";
+
 
 // One real provider, real processes, real Python: what users do.
 let dir: string;
