@@ -4,7 +4,7 @@ import type { LineProgress, ParsedLine } from "./metric-types.ts";
 // Every repetition is bounded and no two neighbours match the same letters: time is linear in the line.
 const NUMBER = String.raw`[-+]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][-+]?\d{1,4})?|[-+]?(?:nan|inf(?:inity)?)`;
 const PAIR = new RegExp(
-  String.raw`(?<![\w./:@-])(?:(val|valid|validation|test|eval|train|training)[ ])?["']?([A-Za-z_][\w./@-]{0,63})["']?[ ]{0,3}[=:][ ]{0,3}(${NUMBER})%?(?![\w:/]|\.\d)`,
+  String.raw`(?<![\w./:@-])(?:(val|valid|validation|test|eval|train|training)[ ])?["']?([A-Za-z_][\w./@-]{0,63})["']?[ ]{0,3}[=:][ ]{0,3}(${NUMBER})%?(?![\w:/]|[.-]\d)`,
   "gi",
 );
 const COUNTED =
