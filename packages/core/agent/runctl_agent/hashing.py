@@ -15,11 +15,12 @@ BLOCK = 8 << 20
 def hash_file(path: str, stop: "Optional[Callable[[], bool]]" = None) -> "Tuple[str, int]":
     """(lower-case hex, bytes) of a file; one buffer of 8 MiB whatever its size. OSError; InterruptedError when `stop` says so."""
     digest = hashlib.sha256()
-    buffer = bytearray(BLOCK)
-    view = memoryview(buffer)
     total = 0
     fd = os.open(path, os.O_RDONLY)
     try:
+        # A save of 10,000 small files must not clear 80 GB of buffers.
+        buffer = bytearray(max(1 << 16, min(BLOCK, os.fstat(fd).st_size + 1)))
+        view = memoryview(buffer)
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         with open(fd, "rb", buffering=0, closefd=False) as file:

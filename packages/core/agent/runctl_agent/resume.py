@@ -194,6 +194,7 @@ def _restore(ctx: "Context", store: "Any", key: str, manifest: "Dict[str, Any]",
     os.makedirs(temporary, mode=0o700)
     total = sum(item["size"] for item in manifest["files"])
     done = 0
+    placed: "List[str]" = []
     try:
         for number, item in enumerate(manifest["files"]):
             ctx.check_cancelled()
@@ -201,15 +202,19 @@ def _restore(ctx: "Context", store: "Any", key: str, manifest: "Dict[str, Any]",
             _fetch(ctx, store, folder + "files/" + item["path"], item, root, "%s/%d" % (temporary, number))
             done += item["size"]
         for number, item in enumerate(manifest["files"]):
-            _place_file(ctx, "%s/%d" % (temporary, number), root, item["path"])
+            _place_file("%s/%d" % (temporary, number), root, item["path"], placed)
+        _trackers(manifest, root)
+        _check_format(manifest, root)
+    except Rejected:
+        for path in placed:  # a script that looks for its newest file by itself must not find this one
+            os.unlink(path)
+        raise
     except OSError as error:
         raise SetupError(
             "The checkpoint could not be restored", "%s: %s" % (manifest["path"], error.strerror or error), ["Free space on the machine's disk, %d bytes are needed" % total]
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _trackers(manifest, root)
-    _check_format(manifest, root)
     step = manifest.get("step")
     path = root if manifest["path"] == "." else os.path.join(root, manifest["path"])
     return ResumeResult(path, key, step if isinstance(step, (int, float)) else None)
@@ -234,7 +239,7 @@ def _fetch(ctx: "Context", store: "Any", key: str, item: "Dict[str, Any]", root:
         raise Rejected("%s is not what was published: its SHA-256 differs" % item["path"])
 
 
-def _place_file(ctx: "Context", temporary: str, root: str, path: str) -> None:
+def _place_file(temporary: str, root: str, path: str, placed: "List[str]") -> None:
     if not os.path.exists(temporary):
         return
     target = os.path.join(root, path)
@@ -250,6 +255,7 @@ def _place_file(ctx: "Context", temporary: str, root: str, path: str) -> None:
         os.replace(temporary, target)
     except OSError:
         shutil.move(temporary, target)  # another file system
+    placed.append(target)
 
 
 def _trackers(manifest: "Dict[str, Any]", root: str) -> None:
