@@ -12,7 +12,7 @@ export async function syncDir(dir: string): Promise<void> {
 
 /** Writes a file whole: a temporary file beside it, sync, rename, sync of the folder. A failure leaves the old file and no temporary one. */
 export async function writeAtomic(path: string, data: string | Uint8Array, random: Random, mode = 0o600): Promise<void> {
-  const tmp = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomId(random, 8)}.tmp`);
+  const tmp = join(dirname(path), `.${basename(path).slice(0, 50)}.${randomId(random, 8)}.tmp`);
   try {
     const handle = await open(tmp, "wx", mode);
     try {

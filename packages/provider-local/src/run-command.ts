@@ -65,7 +65,7 @@ export async function runCommand(clock: Clock, argv: readonly [string, ...string
     let givenUp = false;
     const giveUp = (reason: unknown): void => {
       givenUp = true;
-      void killTree(child, options.mark).finally(() => settle(() => reject(reason)));
+      void killTree(clock, child, options.mark).finally(() => settle(() => reject(reason)));
     };
     const done = (): void => {
       // Its end by our own hand is no result.
@@ -153,8 +153,8 @@ function timeout(argv: readonly string[], ms: number): TimeoutError {
   });
 }
 
-// The group first, then whoever left it, until two listings show nobody.
-async function killTree(child: ChildProcess, mark: string | undefined): Promise<void> {
+// The group first, then whoever left it, until two listings show nobody. A process that waits for a hung disk is left to its fate.
+async function killTree(clock: Clock, child: ChildProcess, mark: string | undefined): Promise<void> {
   const kill = (pid: number): void => {
     try {
       process.kill(pid, "SIGKILL");
@@ -164,7 +164,8 @@ async function killTree(child: ChildProcess, mark: string | undefined): Promise<
   };
   if (child.pid !== undefined) kill(-child.pid);
   if (mark === undefined) return;
-  for (let quiet = 0; quiet < 2; ) {
+  const until = clock.monotonic() + 5_000;
+  for (let quiet = 0; quiet < 2 && clock.monotonic() < until; ) {
     const left = await processesWithMarks([mark]).catch(() => []);
     for (const { pid } of left) kill(pid);
     quiet = left.length === 0 ? quiet + 1 : 0;

@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CreateOutcome, HostUnreachableError, NotFoundError, StorageError, systemRandom } from "@runctl/core/provider";
+import { type CreateOutcome, HostUnreachableError, NotFoundError, type Random, StorageError, systemRandom } from "@runctl/core/provider";
 import { describe, expect, it } from "vitest";
 import { newDir } from "../src/leftovers.ts";
 import { machinesDir } from "../src/machine-home.ts";
@@ -93,6 +93,27 @@ describe("several processes", () => {
         ).toBe(true);
       await host?.close();
     }
+  });
+
+  it("P-07 a machine marked as ended between the check and the start of a command: the command is killed", async () => {
+    let between: (() => void) | undefined;
+    // exec draws its id after it has checked the machine and before it starts the process.
+    const random: Random = {
+      next: () => systemRandom.next(),
+      bytes: (length) => {
+        between?.();
+        return systemRandom.bytes(length);
+      },
+    };
+    const { provider } = await setUp({ random });
+    const machine = await createOn(provider);
+    const host = await provider.connect?.(machine);
+    const ended = join(machine.address?.home as string, "ended.json");
+    between = () => writeFileSync(ended, JSON.stringify({ at: "2026-01-01T00:00:00.000Z", reason: "terminated", kind: "terminate" }));
+    await expect(host?.exec(["sleep", "1000"], { env: { RACE_MARK: machine.name } })).rejects.toSatisfy(HostUnreachableError.isInstance);
+    between = undefined;
+    expect(await marked(`RACE_MARK=${machine.name}`)).toBe(0);
+    await host?.close();
   });
 
   it("two processes terminating one machine both succeed, killed ones are gone on with", async () => {

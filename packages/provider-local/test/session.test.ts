@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, lstat, mkdir, open, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AbortedError, type HostSession, NotFoundError, StorageError, TimeoutError, ValidationError } from "@runctl/core/provider";
+import {
+  AbortedError,
+  type HostSession,
+  NotFoundError,
+  StorageError,
+  SyncError,
+  TimeoutError,
+  ValidationError,
+} from "@runctl/core/provider";
 import { describe, expect, it } from "vitest";
 import type { LocalOptions } from "../src/index.ts";
 import { alive, createOn, marked, setUp, tempDir } from "./helpers.ts";
@@ -208,10 +216,47 @@ describe("files", () => {
           .digest("hex"),
       );
     }
+    // Again, onto what is there; a link at the target is replaced and not followed.
+    const outside = await tempDir("outside");
+    await rm(join(host.home, "in/tree/sub"), { recursive: true });
+    await symlink(outside, join(host.home, "in/tree/sub"));
+    await chmod(join(from, "sub/empty"), 0o555);
+    await host.upload(from, "in/tree");
+    expect(await readdir(outside)).toEqual([]);
+    expect((await readdir(join(host.home, "in/tree"), { recursive: true })).sort()).toEqual(
+      ["big", "dangling", "link", "sub", "sub/empty", "sub/run me.sh"].sort(),
+    );
+    expect((await stat(join(host.home, "in/tree/sub/empty"))).mode & 0o777).toBe(0o555);
+    await host.write("a file", "x");
+    await expect(host.upload(from, "a file")).rejects.toSatisfy(SyncError.isInstance);
+    expect(text(await host.read("a file", 0))).toBe("x");
     await host.upload(join(from, "sub/run me.sh"), "one file");
     expect((await lstat(join(host.home, "one file"))).mode & 0o777).toBe(0o755);
     await expect(host.upload(join(from, "not there"), "x")).rejects.toSatisfy(NotFoundError.isInstance);
     await expect(host.upload(from, "x", { signal: AbortSignal.abort("stop") })).rejects.toBe("stop");
+    await host.close();
+  });
+});
+
+describe("many files", () => {
+  it("copies thousands of files, and an abort in the middle is told at once and leaves no temporary file", async () => {
+    const host = await session();
+    const from = await tempDir("many");
+    for (let folder = 0; folder < 20; folder += 1) {
+      await mkdir(join(from, `d${folder}`));
+      for (let file = 0; file < 100; file += 1) await writeFile(join(from, `d${folder}/f${file}`), `${folder}/${file}`);
+    }
+    const abort = new AbortController();
+    const copying = host.upload(from, "cut", { signal: abort.signal });
+    await expect.poll(() => existsSync(join(host.home, "cut/d1")), { interval: 1 }).toBe(true);
+    abort.abort("enough");
+    await expect(copying).rejects.toBe("enough");
+    const left = await readdir(join(host.home, "cut"), { recursive: true });
+    expect(left.length).toBeLessThan(2020);
+    expect(left.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    await host.upload(from, "cut");
+    const all = await readdir(join(host.home, "cut"), { recursive: true });
+    expect(all).toHaveLength(2020);
     await host.close();
   });
 });
