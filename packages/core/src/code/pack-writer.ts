@@ -23,6 +23,8 @@ export interface PackWriterOptions {
   /** A pack is closed when it has reached this size. */
   packBytes: number;
   signal: AbortSignal;
+  /** The pack is about to be sent. Noting it now, not after, lets a killed snapshot's successor find it; the store is asked anyway. */
+  onSealed: (pack: KnownPack) => void;
   onStored: (pack: KnownPack) => void;
 }
 
@@ -101,7 +103,6 @@ class OpenPack {
 export class PackWriter {
   readonly #options: PackWriterOptions;
   readonly #queue = new PQueue({ concurrency: 2 });
-  readonly #stored = new Map<string, KnownPack>();
   #open: OpenPack | undefined;
   #number = 0;
   #failure: { error: unknown } | undefined;
@@ -157,8 +158,8 @@ export class PackWriter {
         this.#options.signal.throwIfAborted();
         const key = packKey(sha256);
         const known: KnownPack = { key, size: pack.size, blobs: pack.blobs };
+        this.#options.onSealed(known);
         await this.#put(joinKey(this.#options.prefix, key), pack);
-        this.#stored.set(key, known);
         this.#options.onStored(known);
       } catch (error) {
         await pack.discard();

@@ -167,10 +167,10 @@ export async function snapshotCode(options: SnapshotCodeOptions): Promise<CodeSn
     spool,
     packBytes: options.packBytes ?? 64 * 1024 * 1024,
     signal,
-    onStored(pack) {
-      written.push(pack);
+    onSealed(pack) {
       if (cacheDir !== undefined) rememberPack(cacheDir, id, pack, random);
     },
+    onStored: (pack) => void written.push(pack),
   });
   try {
     const survey = await surveyFiles({ root, files: tree.files, index, known, writer, clock, signal, onProgress });
