@@ -21,7 +21,7 @@ const runnerSchema = z.object({
 const orderSchema = z.object({ nonce: z.string().min(1), container: z.unknown().optional() });
 
 /** A process that the agent recorded. The training's leader is no part of the agent. */
-export interface AgentProcess {
+interface AgentProcess {
   role: "guardian" | "supervisor" | "runner" | "training";
   pid: number;
   startTime: string;

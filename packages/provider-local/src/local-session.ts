@@ -22,7 +22,7 @@ import { watchFolder } from "./watch-folder.ts";
 const DEFAULT_READ = 1024 * 1024;
 
 /** What a session is made from. */
-export interface SessionParts {
+interface SessionParts {
   record: MachineRecord;
   home: string;
   cacheDir: string;

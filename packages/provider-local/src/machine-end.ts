@@ -11,7 +11,7 @@ import { removeTree } from "./remove-tree.ts";
 import { errnoOf, storageError } from "./storage-error.ts";
 
 /** Clock and randomness of the provider. */
-export interface Tools {
+interface Tools {
   clock: Clock;
   random: Random;
 }

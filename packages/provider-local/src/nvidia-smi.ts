@@ -16,7 +16,7 @@ function times(value: number | undefined, factor: number): number | undefined {
 }
 
 /** Reads `nvidia-smi --query-gpu=… --format=csv,noheader,nounits`. Lines that are no GPU are passed over; a name may hold commas. */
-export function parseGpus(csv: string): MachineUsage["gpus"] {
+function parseGpus(csv: string): MachineUsage["gpus"] {
   const gpus: MachineUsage["gpus"] = [];
   for (const line of csv.split(/\r?\n/)) {
     const cells = line.split(",").map((cell) => cell.trim());

@@ -1,5 +1,5 @@
 /** What is kept of each output stream of a command: 8 MiB. */
-export const OUTPUT_LIMIT = 8 * 1024 * 1024;
+const OUTPUT_LIMIT = 8 * 1024 * 1024;
 
 /** Collects the beginning of a stream, up to the limit, and drops the rest. */
 export class OutputBuffer {

@@ -11,7 +11,7 @@ const TICK_MS = 10;
 const PAGE = 4096;
 
 /** Processor time and memory of a process at one instant. */
-export interface ProcessTime {
+interface ProcessTime {
   ticks: number;
   memoryBytes: number;
   comm: string;
