@@ -129,7 +129,6 @@ describe("defaults", () => {
       deadline: "2026-12-01T18:00:00+02:00",
       maxDuration: "8h",
       retries: { interruptions: 3, failures: 2, capacity: 0 },
-      // biome-ignore lint/suspicious/noThenProperty: the public field's name.
       onEnd: { after: "10m", then: "stop" },
       metrics: [{ name: "loss", pattern: "l=([0-9.]+)" }],
       earlyStopping: { metric: "loss", mode: "min", patience: 3 },
@@ -173,7 +172,6 @@ describe("defaults", () => {
       deadline: "2026-12-01T16:00:00.000Z",
       maxDurationMs: 28_800_000,
       retries: { interruptions: 3, failures: 2, capacityMs: 0 },
-      // biome-ignore lint/suspicious/noThenProperty: the public field's name.
       onEnd: { afterMs: 600_000, then: "stop" },
       env: { A: "" },
     });

@@ -98,8 +98,7 @@ export async function resolveSpec(
     },
     onEnd:
       typeof checked.onEnd === "object"
-        ? // biome-ignore lint/suspicious/noThenProperty: api.md §3 names it, and a text is never called.
-          { afterMs: parseDuration(checked.onEnd.after, "onEnd.after"), then: checked.onEnd.then }
+        ? { afterMs: parseDuration(checked.onEnd.after, "onEnd.after"), then: checked.onEnd.then }
         : checked.onEnd,
     metrics: (checked.metrics ?? []).map((source, index) =>
       source.file === undefined

@@ -120,7 +120,6 @@ const build = () => {
       capacity: durationOrSize.optional(),
     }).optional(),
     onEnd: z
-      // biome-ignore lint/suspicious/noThenProperty: api.md §3 names it, and a schema is never awaited.
       .union([z.enum(["terminate", "stop", "keep"]), strict({ after: durationOrSize, then: z.enum(["terminate", "stop"]) })])
       .optional(),
     metrics: z.array(strict({ name: text.optional(), pattern: text.optional(), file: text.optional() })).optional(),
