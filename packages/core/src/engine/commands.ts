@@ -22,9 +22,19 @@ export type Command =
   /** The machine is gone: read the host's last words from the store, else call the attempt interrupted. */
   | { do: "conclude"; key: string; attempt: number }
   | { do: "machine"; key: string; machineId: string; action: "terminate" | "stop" | "start" }
+  /** Retention of published checkpoints. */
+  | { do: "prune"; key: "prune" }
   /** Standing work, kept up while it is asked for. */
   | { do: "observe"; key: string; attempt: number }
-  | { do: "look"; key: string; machineId: string };
+  | { do: "look"; key: string; machineId: string }
+  | { do: "judge-metrics"; key: "judge-metrics" };
+
+/** Commands that go on until they are no longer wanted. */
+export type StandingCommand = Extract<Command, { do: "observe" | "look" | "judge-metrics" }>;
+
+export function isStanding(command: Command): command is StandingCommand {
+  return command.do === "observe" || command.do === "look" || command.do === "judge-metrics";
+}
 
 export interface Decision {
   commands: Command[];

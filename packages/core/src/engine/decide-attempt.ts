@@ -1,10 +1,14 @@
 import type { Command, DecideEnv, Decision } from "./commands.ts";
+import { wantsPruning } from "./prune.ts";
 import { type AttemptRecord, machineOf, type RunState } from "./run-state.ts";
 
 /** A machine on which the agent could not be started in this time is given up and replaced. */
 const ARM_TIMEOUT_MS = 20 * 60_000;
 /** A cancelled attempt that says nothing in this time is ended with its machine. */
 const CANCEL_PATIENCE_MS = 15_000;
+
+/** While training goes on, retention is applied after this many new checkpoints; at the end of a run once more. */
+const PRUNE_EVERY = 5;
 
 /** Commands while an attempt is planned or under way. */
 export function attemptCommands(state: RunState, attempt: AttemptRecord, env: DecideEnv): Decision {
@@ -15,6 +19,8 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
   if (attempt.armedAt === undefined) return arming(state, attempt, env, look);
 
   const commands: Command[] = [{ do: "observe", key: `observe/${n}`, attempt: n }, look];
+  if (wantsPruning(state, PRUNE_EVERY)) commands.push({ do: "prune", key: "prune" });
+  if (state.spec.earlyStopping !== undefined && attempt.startedAt !== undefined) commands.push({ do: "judge-metrics", key: "judge-metrics" });
   const { cancel, stop, suspend } = state.requests;
   if (cancel !== undefined) {
     const patienceEnds = Date.parse(cancel.at) + CANCEL_PATIENCE_MS;

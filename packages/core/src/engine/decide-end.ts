@@ -3,6 +3,7 @@ import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { openIntent } from "./decide-train.ts";
 import type { FailureRecord } from "./log-events.ts";
+import { wantsPruning } from "./prune.ts";
 import { liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
 
 /** A result does not wait longer than this for a provider to confirm an end; the run is then over with an alarm, and the work goes on. */
@@ -46,6 +47,11 @@ export function endingCommands(
     if (machine.asked?.action === want.action) waitedSince = Math.min(waitedSince, Date.parse(machine.asked.at));
   }
   commands.push(...burials(state));
+  if (state.ended === undefined && wantsPruning(state, 1)) {
+    pending += 1;
+    waitedSince = Math.min(waitedSince, Date.parse(state.attempts.at(-1)?.endedAt ?? state.lastEventAt));
+    commands.push({ do: "prune", key: "prune" });
+  }
   if (state.ended === undefined) {
     const patienceEnds = waitedSince + CONFIRM_PATIENCE_MS;
     if (pending === 0) {

@@ -41,6 +41,7 @@ function created(event: Extract<RunLogEvent, { type: "run-created" }>, at: strin
     machines: {},
     attempts: [],
     checkpoints: [],
+    unpruned: 0,
     wantingSince: at,
     secretsMissing: [],
     alarms: [],
@@ -177,9 +178,11 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       return;
     case "checkpoint-published":
       if (next.checkpoints.some((known) => known.manifestKey === event.manifestKey)) return;
+      next.unpruned += 1;
       next.checkpoints = [...next.checkpoints, { manifestKey: event.manifestKey, ref: event.checkpoint }];
       return;
     case "checkpoints-pruned":
+      next.unpruned = 0;
       next.checkpoints = next.checkpoints.filter((known) => !event.manifestKeys.includes(known.manifestKey));
       return;
     case "notice-received":

@@ -7,6 +7,7 @@ import { endMachine } from "./execute-machine.ts";
 import { planAttempt } from "./execute-plan.ts";
 import { startHost } from "./execute-start.ts";
 import { applyExistingMachine } from "./execute-use.ts";
+import { prune } from "./prune.ts";
 import type { RunDriver } from "./run-driver.ts";
 
 /** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
@@ -31,6 +32,8 @@ export async function execute(driver: RunDriver, command: Command): Promise<void
       return conclude(driver, command.attempt);
     case "machine":
       return endMachine(driver, command.machineId, command.action);
+    case "prune":
+      return prune(driver);
     default:
       return;
   }

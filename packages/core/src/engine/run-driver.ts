@@ -2,7 +2,7 @@ import { ConflictError } from "../errors/kinds.ts";
 import { encodeCursor } from "../events/cursor.ts";
 import type { HostEvent } from "../host/records.ts";
 import { isoNow, type Timer } from "../util/clock.ts";
-import type { Command } from "./commands.ts";
+import { type Command, isStanding } from "./commands.ts";
 import type { EngineContext } from "./context.ts";
 import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
@@ -243,7 +243,7 @@ export class RunDriver {
           inFlight: (key) => this.#work.get(key)?.running === true,
         });
         const commands = this.#handingOver ? decision.commands.filter((command) => command.do !== "buy") : decision.commands;
-        this.#quiet = commands.every((command) => command.do === "observe" || command.do === "look");
+        this.#quiet = commands.every(isStanding);
         this.#reconcileStanding(commands);
         const retryAt = this.#startAll(commands);
         if (commands.length === 0 && decision.wakeAt === undefined && this.#flights.size === 0 && this.#state.ended !== undefined) break;
@@ -267,7 +267,7 @@ export class RunDriver {
 
   #reconcileStanding(commands: readonly Command[]): void {
     const wanted = new Map(
-      commands.filter((command) => command.do === "observe" || command.do === "look").map((command) => [command.key, command]),
+      commands.filter(isStanding).map((command) => [command.key, command]),
     );
     for (const [key, stop] of this.#standing) {
       if (wanted.has(key)) continue;
@@ -286,7 +286,7 @@ export class RunDriver {
     const wanted = new Set(commands.map((command) => command.key));
     for (const [key, work] of this.#work) if (!work.running && !wanted.has(key)) this.#work.delete(key);
     for (const command of commands) {
-      if (command.do === "observe" || command.do === "look") continue;
+      if (isStanding(command)) continue;
       const work = this.#work.get(command.key) ?? { running: false, failures: 0, notBefore: 0 };
       if (work.running) continue;
       if (work.notBefore > now) {

@@ -89,6 +89,8 @@ export interface RunState {
   machines: Record<string, MachineRecord>;
   attempts: AttemptRecord[];
   checkpoints: PublishedCheckpoint[];
+  /** Checkpoints published since retention was last applied. */
+  unpruned: number;
   /** Since when a machine is wanted and not had: the capacity budget runs from here. */
   wantingSince?: string | undefined;
   secretsMissing: string[];

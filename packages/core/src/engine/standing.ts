@@ -1,11 +1,13 @@
-import type { Command } from "./commands.ts";
+import type { StandingCommand } from "./commands.ts";
 import { watchHost } from "./host-watch.ts";
+import { judgeMetrics } from "./judge-metrics.ts";
 import { sawMachine } from "./machine-sight.ts";
 import type { RunDriver } from "./run-driver.ts";
 
 /** Starts work that goes on until it is no longer wanted. The returned function ends it. */
-export function startStanding(driver: RunDriver, command: Extract<Command, { do: "observe" | "look" }>): () => void {
+export function startStanding(driver: RunDriver, command: StandingCommand): () => void {
   if (command.do === "observe") return watchHost(driver, command.attempt);
+  if (command.do === "judge-metrics") return judgeMetrics(driver);
   const record = driver.state.machines[command.machineId];
   if (record === undefined) return () => undefined;
   const sight = sawMachine(driver, command.machineId);
