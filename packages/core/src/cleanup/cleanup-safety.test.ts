@@ -26,7 +26,7 @@ async function setup(over: Partial<CleanupDeps> = {}, capabilities: Parameters<t
   /** A new object is a new process: nothing but the store and the cloud is shared. */
   const cleanup = (more: Partial<CleanupDeps> = {}): CleanupSafety =>
     new CleanupSafety({
-      providers: { get: provider, list: () => [provider()] },
+      providers: { find: (name) => (name === "mem" ? provider() : undefined), all: () => [provider()] },
       state,
       clock,
       project: "digits",

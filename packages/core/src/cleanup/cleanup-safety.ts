@@ -4,7 +4,6 @@ import type { Notice } from "../provider/plan.ts";
 import type { TrainingProvider } from "../provider/provider.ts";
 import { formatRef, type Machine, parseRef, type ResourceRef } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
-import { lookUp } from "../purchase/provider-lookup.ts";
 import { formatDuration } from "../spec/units.ts";
 import { findById } from "../tracker/find-resource.ts";
 import { ResourceLog } from "../tracker/resource-log.ts";
@@ -128,7 +127,7 @@ export class CleanupSafety {
     const failures: Notice[] = [];
     const accounts: Record<string, string> = {};
     let ownTotal = 0;
-    for (const provider of deps.providers.list()) {
+    for (const provider of deps.providers.all()) {
       const account = await accountOf(provider);
       if (account !== undefined) accounts[provider.name] = account;
       const listing = await this.#list(provider, scope, own.stateId, failures);
@@ -233,7 +232,7 @@ export class CleanupSafety {
       await Promise.all(
         wave.map(async (item) => {
           const facts = fresh.judged.get(item.id)?.facts;
-          const provider = lookUp(providers, item.ref.provider);
+          const provider = providers.find(item.ref.provider);
           if (facts === undefined || provider === undefined) return;
           const stuck = item.neededBy.filter((id) => report.pending.some((pending) => pending.id === id));
           if (stuck.length > 0) report.pending.push({ id: item.id, why: `It waits for ${stuck.join(", ")}.` });
@@ -302,7 +301,7 @@ export class CleanupSafety {
   }
 
   async #look(own: OwnKnowledge, ref: ResourceRef): Promise<{ facts: CleanupFacts; provider: TrainingProvider | undefined }> {
-    const provider = lookUp(this.#deps.providers, ref.provider);
+    const provider = this.#deps.providers.find(ref.provider);
     const account = await accountOf(provider);
     let seen: Seen | undefined;
     let complete = false;

@@ -293,7 +293,7 @@ describe("refreshCosts", () => {
   async function bought() {
     const { clock, state } = setup();
     const cloud = new MemoryCloud(clock);
-    const providers = { get: () => memoryProvider(cloud), list: () => [memoryProvider(cloud)] };
+    const providers = { find: (name: string) => (name === "mem" ? memoryProvider(cloud) : undefined), all: () => [memoryProvider(cloud)] };
     const tracker = new ResourceTracker({ state, clock, providers });
     const held = cloud.make("box", {}, "", offer("small", 1));
     await tracker.register({ ref: held.machine.ref, createdAt: held.machine.createdAt, pricePerHour: usd(1) });

@@ -9,7 +9,7 @@ import type { Money } from "../provider/money.ts";
 import type { Notice } from "../provider/plan.ts";
 import type { MachineUsage } from "../provider/provider.ts";
 import type { MachineState } from "../provider/resource.ts";
-import { lookUp, type ProviderLookup } from "../purchase/provider-lookup.ts";
+import type { ProviderLookup } from "../purchase/provider-lookup.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type Clock, isoNow } from "../util/clock.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -134,7 +134,7 @@ export class ResourceTracker implements ResourceSource {
     }
     const context = { stateId: await this.#options.state.stateId(), now: isoNow(this.#options.clock) };
     for (const [name, records] of byProvider) {
-      const provider = this.#options.providers === undefined ? undefined : lookUp(this.#options.providers, name);
+      const provider = this.#options.providers === undefined ? undefined : this.#options.providers.find(name);
       if (provider === undefined) {
         failures.push({
           id: "provider-missing",
