@@ -37,11 +37,11 @@ kill_all() {
 }
 start_supervisor() {
   "$python" -I -S -X utf8 "$agent/lib/__main__.py" supervise "$dir" "$agent" <&3 >>agent.log 2>&1 3<&- &
-  start_of $! && put supervisor.pid "$! $start $boot"
+  start_of $! && put started.pid "$! $start $boot" # supervisor.pid is written by the one that holds the lock
   exec 3</dev/null && since=$up
 }
 
-if alive guardian.pid || { [ -f final.json ] && [ -f ended ]; }; then
+if alive guardian.pid || { [ -f ended ] && [ ! -f end.sh ]; }; then
   echo there
   exit 0
 fi
@@ -55,29 +55,30 @@ if [ -r guard.json ] && read -r line <guard.json; then
 fi
 grep -qs "$boot" boots.jsonl || printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(wall)" "$up" >>boots.jsonl
 fed='' fed_at=$up first=1 since=$up pause=1 saved=-60 ending='' killed=''
-alive supervisor.pid || start_supervisor
+[ -f ended ] || alive supervisor.pid || start_supervisor
 echo armed
 exec >>agent.log 2>&1
 
 while now; do
-  read -r hard feed firstfeed grace signal nonce action _ <guard.conf
+  read -r hard feed firstfeed grace signal nonce _ <guard.conf
   spent=$((${spent0:-0} + up - base))
   if ! { read -r me _ <guardian.pid && [ "$me" = $$ ]; }; then
     alive guardian.pid && exit 0 # another one took over
     start_of $$ && put guardian.pid "$$ $start $boot"
   fi
   if [ $((up - saved)) -ge 60 ]; then
-    put guard.json "{\"spentSeconds\":$spent,\"hardSeconds\":$hard,\"bootId\":\"$boot\",\"uptime\":$up}"
-    saved=$up
+    saved=$up && put guard.json "{\"spentSeconds\":$spent,\"hardSeconds\":$hard,\"bootId\":\"$boot\",\"uptime\":$up}"
   fi
-  if [ -f final.json ] && { [ "$action" = none ] || [ -f ended ]; }; then break; fi
+  if [ -f ended ]; then # All that is left to do is to end a machine that nobody ended until its hard limit.
+    if [ -f end.sh ] && [ "$spent" -lt "$hard" ]; then sleep 5 && continue; else break; fi
+  fi
   beat='' && if [ -r feed ]; then read -r beat <feed; fi
   if [ "$beat" != "$fed" ]; then fed=$beat fed_at=$up first='' pause=1; fi
   quiet=$((up - fed_at)) limit=$feed
   [ -z "$first" ] || limit=$firstfeed
-  if ! alive supervisor.pid; then
+  if ! alive supervisor.pid && ! alive started.pid; then
     [ $((up - since)) -lt "$pause" ] || { start_supervisor && pause=$((pause < 30 ? pause * 2 : 30)); }
-  elif [ -z "$first" ] && [ -f runner.pid ] && [ $((quiet * 2)) -ge "$limit" ] && [ "$killed" != "$fed_at" ]; then
+  elif [ -z "$first" ] && alive supervisor.pid && [ -f runner.pid ] && [ $((quiet * 2)) -ge "$limit" ] && [ "$killed" != "$fed_at" ]; then
     killed=$fed_at # Wedged. The training does not need it, and a new one takes over.
     kill -9 "$pid"
   fi
@@ -91,12 +92,11 @@ while now; do
     kill_all
     # It had time to see this by itself: a wedged supervisor is replaced by one that does the last uploads.
     if [ "$fed_at" -lt "$ending" ] && [ "$killed" != end ] && alive supervisor.pid; then killed=end && kill -9 "$pid"; fi
-    if [ $((up - ending - grace)) -ge 120 ]; then
-      alive supervisor.pid && kill -9 "$pid"
-      [ ! -f end.sh ] || [ "$action" = none ] || sh end.sh </dev/null
-      break
-    fi
+    # Time for the last uploads, if anybody is there to do them.
+    [ $((up - ending - grace)) -lt $((fed_at > ending ? 120 : 20)) ] || { alive supervisor.pid && kill -9 "$pid"; break; }
   fi
   sleep 1
 done
 rm -f guardian.pid
+for other in ../../*/*/guardian.pid; do ! alive "$other" || exit 0; done # the machine is another attempt's by now
+until [ ! -f end.sh ] || sh end.sh </dev/null; do sleep 30; done

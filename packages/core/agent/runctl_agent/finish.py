@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .ship import Ship
 
 
+# A folder that refuses now refuses in a minute; a network may come back.
+RETRY_SECONDS = {"file": 3.0, "s3": 600.0, "command": 600.0}
+
+
 class Ending:
     """Everything that the end needs to know."""
 
@@ -68,8 +72,8 @@ class Finish:
             self._ctx.setup_log("runctl: the last upload of %s failed: %s\n" % (what, error))
 
     def _retry(self, what: str, work: "Callable[[], object]") -> bool:
-        """Until it works, or the attempt's time is over. A folder that refuses now refuses in a minute; a network may come back."""
-        pause, end = 0.2, min(self._give_up_at, self._ctx.uptime() + (3.0 if self._ctx.stores[0].kind == "file" else 600.0))
+        """Until it works, or the attempt's time is over."""
+        pause, end = 0.2, min(self._give_up_at, self._ctx.uptime() + RETRY_SECONDS.get(self._ctx.stores[0].kind, 0.0))
         while True:
             try:
                 work()

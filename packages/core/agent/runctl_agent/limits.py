@@ -18,8 +18,8 @@ class Limits:
         self._begun = begun
         self._deadline_at = attempt.get("deadlineAt")
         self._max_training = attempt.get("maxDurationSeconds")
-        self._policy: "Dict[str, Any]" = dict(attempt["endPolicy"])
-        self._attempt = attempt
+        # What a control command changed outlives a restart of the supervisor.
+        self._policy: "Dict[str, Any]" = read_record(os.path.join(dir, "end-policy.json")) or dict(attempt["endPolicy"])
         self._allowance: "Dict[str, Any]" = dict(attempt["allowance"])
         newer = read_record(os.path.join(dir, "allowance.json"))
         if newer is not None and newer.get("seq", -1) > self._allowance["seq"]:
@@ -55,10 +55,6 @@ class Limits:
         self._policy = {"action": action, "afterSeconds": after}
         write_record(os.path.join(self._dir, "end-policy.json"), self._policy)
         self._tell_guardian()
-
-    def restore_policy(self) -> None:
-        """After a restart of the supervisor: the policy that was set last."""
-        self._policy = read_record(os.path.join(self._dir, "end-policy.json")) or self._policy
 
     def _tell_guardian(self) -> None:
         # The guardian reads one line with sh's `read`: hard feed firstfeed grace signal nonce action

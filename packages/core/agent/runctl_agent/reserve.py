@@ -8,7 +8,9 @@ from .records import create_record, write_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, TypeVar
+
+    T = TypeVar("T")
 
 SIZE = 2 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -39,21 +41,21 @@ def free(dir: str) -> bool:
         return False
 
 
-def write_vital(dir: str, path: str, obj: "Any", durable: bool = True) -> None:
-    """Writes a record that must not be missing, out of the reserve if need be. Given up only when even that is not enough (OSError)."""
+def vital(dir: str, work: "Callable[[], T]") -> "T":
+    """Does a write that must not fail for want of room, out of the reserve if need be. OSError only when even that is not enough."""
     try:
-        write_record(path, obj, durable)
+        return work()
     except OSError as error:
         if error.errno not in FULL or not free(dir):
             raise
-        write_record(path, obj, durable)
+        return work()
+
+
+def write_vital(dir: str, path: str, obj: "Any", durable: bool = True) -> None:
+    """A record that must not be missing."""
+    vital(dir, lambda: write_record(path, obj, durable))
 
 
 def create_vital(dir: str, path: str, obj: "Any") -> bool:
     """The same for a record of which the first one wins."""
-    try:
-        return create_record(path, obj)
-    except OSError as error:
-        if error.errno not in FULL or not free(dir):
-            raise
-        return create_record(path, obj)
+    return vital(dir, lambda: create_record(path, obj))

@@ -5,6 +5,7 @@ import os
 import sys
 
 from . import procs
+from .records import write_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ def read_pid(path: str) -> "Optional[Tuple[int, str, str]]":
         return int(fields[0]), fields[1].replace("_", " "), fields[2]
     except (OSError, ValueError, IndexError):
         return None
+
+
+def pid_words(pid: int) -> str:
+    """ "pid start boot" as sh reads it: a start time is one word."""
+    return "%d %s %s" % (pid, str(procs.start_time(pid)).replace(" ", "_"), procs.boot_id())
+
+
+def write_pid(path: str) -> None:
+    """This process's pid file. Without room for it the guardian still knows whom it started."""
+    try:
+        write_bytes(path, (pid_words(os.getpid()) + "\n").encode("ascii"), durable=False)
+    except OSError:
+        pass
 
 
 def running(path: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 
 from . import procs
 from .records import iso_now, write_bytes
-from .reserve import write_vital
+from .reserve import vital, write_vital
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _run(dir: str, order: int, revive: "Callable[[], None]") -> None:
     write_vital(dir, os.path.join(dir, "runner.json"), record, durable=False)
     # The same for sh, in which a start time is one word.
     words = " ".join(str(word).replace(" ", "_") for word in (child, start, boot, me, own))
-    write_bytes(os.path.join(dir, "runner.pid"), (words + "\n").encode("ascii"), durable=False)
+    vital(dir, lambda: write_bytes(os.path.join(dir, "runner.pid"), (words + "\n").encode("ascii"), durable=False))
     os.write(go_write, b"g")
     os.close(go_write)
     problem = b"".join(iter(lambda: os.read(fail_read, 4096), b"")).decode("utf-8", "replace")

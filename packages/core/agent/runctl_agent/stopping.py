@@ -28,6 +28,9 @@ class Stopping:
         """Uptime from which force is used."""
         self.unsent = False
         """The polite signal found nobody yet."""
+        self.done_first = False
+        """The job had written its done file before any cause of ours."""
+        self._since = None  # type: Optional[float]
 
     @property
     def grace_seconds(self) -> float:
@@ -55,6 +58,7 @@ class Stopping:
             if cause == "cancel":
                 self.kill_at = procs.uptime()
             return False
+        self.done_first = os.path.exists(os.path.join(self._dir, "job", "done"))
         seconds = 0.0 if cause == "cancel" else self.grace_seconds if grace is None else max(0.0, grace)
         notice = {"cause": cause, "at": iso_now(), "until": until, "detail": detail, "graceSeconds": seconds}
         try:
@@ -64,11 +68,16 @@ class Stopping:
         except OSError:
             pass  # Not even the reserve helps: the stop itself must not depend on a record.
         self.cause, self.detail, self.until = cause, detail, until
-        self.kill_at = procs.uptime() + seconds
+        self._since = procs.uptime()
+        self.kill_at = self._since + seconds
         self._tell_job(notice)
         if cause != "cancel":
             self.signal_leader()
         return True
+
+    def after(self, exit: "Optional[Dict[str, Any]]") -> bool:
+        """Had the training ended by itself before this stop began?"""
+        return exit is not None and self._since is not None and float(exit["endedUptime"]) < self._since
 
     def _tell_job(self, notice: "Dict[str, Any]") -> None:
         try:

@@ -59,9 +59,24 @@ class Store:
         """(key, size) of every object whose key begins with `prefix`, in byte order."""
         raise NotImplementedError
 
+    def sweep(self, prefix: str) -> None:
+        """Removes what killed writers of this store left half written below a folder. Only for folders that nobody else writes to now."""
+
     def delete(self, key: str) -> None:
         """Removes an object; gone is success. Only for pruning: hosts need no right to delete."""
         raise NotImplementedError
+
+
+class UnreachableStore(Store):
+    """Stands for a store that could not be opened: every use says why."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def _refuse(self, *_args: object, **_options: object) -> "Any":
+        raise StoreError(self._why)
+
+    put_bytes = put_file = get_bytes = get_file = open_range = size = list = delete = _refuse
 
 
 class _Range:
@@ -232,6 +247,17 @@ class FileStore(Store):
                     continue
                 if stat.S_ISREG(found.st_mode):
                     yield path, found.st_size
+
+    def sweep(self, prefix: str) -> None:
+        folder = os.path.join(self.root, (self.prefix + prefix).rpartition("/")[0])
+        own = "%s%d-" % (TMP, os.getpid())
+        for path, _, names in os.walk(folder):
+            for name in names:
+                if name.startswith(TMP) and not name.startswith(own):
+                    try:
+                        os.unlink(os.path.join(path, name))
+                    except OSError:
+                        pass
 
     def delete(self, key: str) -> None:
         try:

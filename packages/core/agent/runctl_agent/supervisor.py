@@ -8,19 +8,25 @@ import sys
 import threading
 
 from . import procs, reserve, revive, runner
+from .beside import Beside
 from .boots import begun_uptime
-from .context import Cancelled, Context, SetupError
+from .causes import cause_of
 from .control import Control
+from .disk import DiskWatch
 from .endpolicy import EndPolicy
 from .finish import Ending, Finish
 from .hostlock import HostLock
+from .journal import Journal
 from .limits import Limits
+from .notice import seconds_left
+from .opening import needs_secrets, open_context
 from .records import iso_now, read_record
-from .setup import Prepared, Refused, prepare
+from .setup_work import SetupWork
 from .ship import Ship
 from .status import Status
 from .stopping import Stopping
-from .store import StoreError, open_store
+from .tidy import tidy_folder, tidy_store
+from .training import Training
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +35,9 @@ if TYPE_CHECKING:
 TICK = 0.5
 GUARDIAN_CHECK_SECONDS = 2.0
 LEFTOVER_SECONDS = 2.0
+HUNG_SETUP_SECONDS = 5.0
 # The guardian gives the last uploads 120 s after the grace.
 UPLOAD_SECONDS = 110.0
-ACTIONS_THAT_STOP = ("terminate", "stop", "hibernate")
 
 
 def supervise(dir: str, agent: str) -> None:
@@ -44,15 +50,15 @@ def supervise(dir: str, agent: str) -> None:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return
+    revive.write_pid(os.path.join(dir, "supervisor.pid"))
     text = sys.stdin.buffer.read()
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    secrets = json.loads(text.decode("utf-8")) if text.strip() else None
     attempt = read_record(os.path.join(dir, "attempt.json"))
     if attempt is None:
         sys.exit("attempt.json is missing or no JSON object")
-    Supervisor(dir, agent, attempt, secrets).run()
+    Supervisor(dir, agent, attempt, json.loads(text.decode("utf-8")) if text.strip() else None).run()
 
 
 class Supervisor:
@@ -65,103 +71,47 @@ class Supervisor:
         self.wake_read, self._wake_write = os.pipe()
         os.set_blocking(self.wake_read, False)
         os.set_blocking(self._wake_write, False)
-        self._emit_lock = threading.Lock()
-        home = os.path.dirname(os.path.dirname(os.path.dirname(dir)))
-        given = secrets or {"env": {}, "stores": {}}
-        needs = bool(attempt["secretNames"]) or any(store["access"]["kind"] != "file" for store in attempt["stores"])
-        self.secrets_lost = secrets is None and needs
-        stores = [
-            open_store(store["prefix"], store["access"], given["stores"].get(str(index), {}))
-            for index, store in enumerate(attempt["stores"])
-        ]
-        self.ctx = Context(
-            attempt=attempt,
-            dir=dir,
-            home=home,
-            cache=os.path.dirname(os.path.dirname(agent)),
-            work=os.path.join(dir, "work"),
-            stores=stores,
-            secrets_env=given["env"],
-            emit=self.emit,
-            decision=lambda text: self.emit({"type": "decision", "what": text}),
-            uptime=procs.uptime,
-            setup_log=self.setup_log,
-            cancelled=threading.Event(),
-        )
+        self.ctx = open_context(dir, agent, attempt, secrets, Journal(dir))
+        self.secrets_lost = secrets is None and needs_secrets(attempt)
         os.makedirs(os.path.join(dir, "job"), mode=0o700, exist_ok=True)
+        self.restarted = os.path.exists(os.path.join(dir, "begun.json"))
         begun = begun_uptime(dir)
         self.rebooted = begun is None
         self.limits = Limits(attempt, dir, procs.uptime() if begun is None else begun)
-        self.limits.restore_policy()
         self.status = Status(dir)
         self.stopping = Stopping(dir, attempt)
         self.control = Control(dir)
         self.ship = Ship(self.ctx)
         self.policy = EndPolicy(dir, attempt["hooks"])
-        self.state = "setup"
+        self.beside = Beside(self.ctx)
+        self.disk = DiskWatch(self.ctx)
+        self.training = Training(dir)
+        self.state = "setup"  # setup, training, leftovers, finishing, policy, over
         self.runner = None  # type: Optional[runner.Runner]
-        self.running = None  # type: Optional[Dict[str, Any]]
         self.host_lock = None  # type: Optional[HostLock]
-        self.prepared = None  # type: Optional[Prepared]
-        self.failure = None  # type: Optional[tuple[str, Optional[Dict[str, Any]]]]
+        self.setup = None  # type: Optional[SetupWork]
         self.finish = None  # type: Optional[Finish]
         self.ending = None  # type: Optional[Ending]
-        self.publisher = None  # type: Any
-        self.outputs = None  # type: Any
-        self.lines = None  # type: Any
+        self.finisher = None  # type: Optional[threading.Thread]
         self.notices = []  # type: List[Dict[str, Any]]
         self.over = threading.Event()
-        self.worker = None  # type: Optional[threading.Thread]
-        self.watch_fd = -1
-        self.done_first = False
-        self.disk_full_at = None  # type: Optional[float]
         self._feed_fd = os.open(os.path.join(dir, "feed"), os.O_WRONLY | os.O_CREAT, 0o600)
         self._fed = self._checked = self._looked = -1e9
-        self._leftovers_until = 0.0
-
-    # --- what the other parts call, from any thread
-
-    def emit(self, event: "Dict[str, Any]") -> None:
-        """A line of events.jsonl, whole or not at all."""
-        line = json.dumps(dict(event, at=event.get("at") or iso_now())).encode("ascii") + b"\n"
-        with self._emit_lock:
-            try:
-                fd = os.open(os.path.join(self.dir, "events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                try:
-                    size = os.fstat(fd).st_size
-                    if os.write(fd, line) != len(line):
-                        os.ftruncate(fd, size)
-                finally:
-                    os.close(fd)
-            except OSError:
-                pass
-
-    def setup_log(self, text: str) -> None:
-        """Appends to setup.log."""
-        try:
-            with open(os.path.join(self.dir, "setup.log"), "ab", buffering=0) as file:
-                file.write(text.encode("utf-8", "replace"))
-        except OSError:
-            pass
-
-    def wake(self) -> None:
-        """Makes the loop look at once."""
-        try:
-            os.write(self._wake_write, b"w")
-        except OSError:
-            pass
-
-    # --- the loop
+        self._leftovers_until = self._give_up_at = 0.0
 
     def run(self) -> None:
         """To the end of the attempt."""
         self.feed()
+        if self.restarted:
+            own = [folder % self.attempt["attempt"] for folder in ("attempts/%d/", "log/%d/", "setup-log/%d/", "ckpt/%d/")]
+            tidy_store(self.ctx.stores[0], [self.ctx.run_prefix + folder for folder in own])
         if os.path.exists(os.path.join(self.dir, "final.json")):
             self.state = "policy"
         elif self.rebooted:
-            self.recover_records()
+            if self.training.read() and not self.secrets_lost:
+                self.beside.load_publisher(self.status.resumed_from)
             self.end("reboot", None)
-        elif read_record(os.path.join(self.dir, "runner.json")) is not None:
+        elif self.training.read():
             self.adopt()
         elif self.secrets_lost:
             self.end("agent-lost", None)
@@ -169,28 +119,38 @@ class Supervisor:
             self.begin_setup()
         while self.state != "over":
             self.tick()
-            if self.state == "over":
-                break
-            wait = [self.wake_read] + ([self.watch_fd] if self.watch_fd >= 0 and self.state == "training" else [])
-            ready = select.select(wait, [], [], self.timeout())[0]
-            if self.wake_read in ready:
-                try:
-                    os.read(self.wake_read, 4096)
-                except BlockingIOError:
-                    pass
+            self.wait()
         self.over.set()
         # Threads that hang in a dead network must not keep this process.
         os._exit(0)
 
-    def timeout(self) -> float:
-        """Seconds until there may be something to do that nobody wakes us for."""
+    def wake(self) -> None:
+        """Makes the loop look at once. From any thread."""
+        try:
+            os.write(self._wake_write, b"w")
+        except OSError:
+            pass
+
+    def wait(self) -> None:
+        """Until somebody wakes us, the runner is gone, or there may be something to do that nobody tells."""
+        fds = [self.wake_read]
+        seconds = TICK
+        if self.state == "over":
+            return
         if self.state == "leftovers":
-            return 0.02
-        if self.stopping.kill_at is not None and self.state == "training":
-            return max(0.02, min(TICK, self.stopping.kill_at - procs.uptime()))
-        if self.state == "training" and self.watch_fd < 0:
-            return 0.1
-        return TICK
+            seconds = 0.02
+        if self.state == "training":
+            if self.training.watch_fd >= 0:
+                fds.append(self.training.watch_fd)
+            else:
+                seconds = 0.1
+            if self.stopping.kill_at is not None:
+                seconds = max(0.02, min(seconds, self.stopping.kill_at - procs.uptime()))
+        if self.wake_read in select.select(fds, [], [], seconds)[0]:
+            try:
+                os.read(self.wake_read, 4096)
+            except BlockingIOError:
+                pass
 
     def tick(self) -> None:
         """One look at everything."""
@@ -225,6 +185,8 @@ class Supervisor:
         except OSError:
             pass
 
+    # --- reasons to end
+
     def execute(self, command: "Dict[str, Any]") -> str:
         """A command of the controller."""
         op = command["op"]
@@ -244,55 +206,47 @@ class Supervisor:
         """Begins to end setup or training; the first cause wins."""
         if self.state not in ("setup", "training"):
             return False
-        if self.stopping.cause is None and os.path.exists(os.path.join(self.dir, "job", "done")):
-            self.done_first = True
         first = self.stopping.begin(cause, grace, until, detail)
-        self.stop_setup()
-        if self.state == "training" and first:
-            self.status.enter("stopping")
+        self.after_stop()
         return first
 
-    def stop_setup(self) -> None:
-        """Interrupts setup: its loops by the flag, its commands by their mark."""
+    def after_stop(self) -> None:
+        """Interrupts setup: its loops by the flag, its commands by their mark. The training was signalled already."""
         if self.state == "setup":
             self.ctx.cancelled.set()
             procs.kill_nonce(self.attempt["nonce"], 1.0, "RUNCTL_AGENT_NONCE")
+        elif self.status.phase == "training":
+            self.status.enter("stopping")
 
     def look_for_reasons(self, now: float) -> None:
         """The guardian's notice, limits, the provider's notice."""
         if self.stopping.recall():
-            self.stop_setup()
-            if self.state == "training":
-                self.status.enter("stopping")
-        since = self.running["startedUptime"] if self.running else None
+            self.after_stop()
         if self.stopping.cause is None:
-            reached = self.limits.reached(now, since, iso_now())
+            reached = self.limits.reached(now, self.training.since, iso_now())
             if reached:
                 self.stop(reached[0], None, None, reached[1])
         while self.notices:
-            self.take_notice(self.notices.pop(0))
+            from .interruption import grace_for
 
-    def take_notice(self, notice: "Dict[str, Any]") -> None:
-        """The provider is about to take the machine: use the time that is left for one more checkpoint, if one fits."""
-        from .notice import seconds_left
+            notice = self.notices.pop(0)
+            upload = getattr(self.beside.publisher, "save_seconds", None)
+            grace = grace_for(self.ctx, notice, self.stopping.grace_seconds, upload)
+            if grace is not None:
+                self.stop("notice", grace, notice["at"], notice["action"])
 
-        self.emit({"type": "notice", "action": notice["action"], "until": notice["at"], "source": "hook"})
-        if notice["action"] not in ACTIONS_THAT_STOP:
-            self.ctx.decision("%s announced: training goes on" % notice["action"])
+    def start_notices(self) -> None:
+        """The provider's notice hook."""
+        hook = self.attempt["hooks"]["notice"]
+        if hook is None:
             return
-        left = seconds_left(notice["at"])
-        grace = self.stopping.grace_seconds
-        if left is not None:
-            upload = getattr(self.publisher, "save_seconds", None) or 0.0
-            grace = max(0.0, min(grace, left - upload - 1.0))
-            if self.publisher is not None and upload >= 0.7 * left:
-                self.ctx.decision("no new checkpoint is asked for: saving and uploading takes %.0f s, %.0f s are left" % (upload, left))
-                grace = 0.0
-            else:
-                self.ctx.decision("the job is told to save: %.0f s are left, an upload takes %.0f s" % (left, upload))
-        else:
-            self.ctx.decision("the job is told to save: the notice names no time")
-        self.stop("notice", grace, notice["at"], notice["action"])
+        from .notice import watch
+
+        def report(said: "Dict[str, Any]") -> None:
+            self.notices.append(said)
+            self.wake()
+
+        threading.Thread(target=watch, args=(hook, self.dir, report, self.over), name="notice", daemon=True).start()
 
     # --- setup
 
@@ -303,216 +257,97 @@ class Supervisor:
         reserve.make(self.dir)
         lock = os.open(os.path.join(self.dir, "runner.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         while True:
-            # A predecessor's runner may be between its order and its record.
+            # A predecessor's runner may be between its order and its record: who has the lock knows that there is none.
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                held = True
             except OSError:
-                select.select([], [], [], 0.02)
-                self.feed()
-            if read_record(os.path.join(self.dir, "runner.json")) is not None:
+                held = False
+            if self.training.read():
                 os.close(lock)
                 self.adopt()
                 return
-        if read_record(os.path.join(self.dir, "runner.json")) is not None:
-            os.close(lock)
-            self.adopt()
-            return
+            if held:
+                break
+            self.feed()
+            select.select([], [], [], 0.02)
         self.host_lock = HostLock(self.ctx.home, self.dir, self.attempt)
         self.runner = runner.Runner(self.dir, lambda: revive.revive_both(self.dir, self.agent))
         os.close(lock)
         # Commands of setup (pip, docker build) can be found by it; the training gets a mark of its own.
         os.environ["RUNCTL_AGENT_NONCE"] = self.attempt["nonce"]
-        self.worker = threading.Thread(target=self.setup_thread, name="setup", daemon=True)
-        self.worker.start()
+        self.setup = SetupWork(self.ctx, self.host_lock.holder, self.wake)
+        self.setup.start(self.enter, self.note_resumed)
         self.ship.start()
         self.start_notices()
 
-    def setup_thread(self) -> None:
-        """In the setup thread."""
-        try:
-            self.prepared = prepare(self.ctx, self.host_lock.holder if self.host_lock else None, self.enter, self.note_resumed)
-        except Refused as refused:
-            self.failure = (refused.cause, refused.error)
-        except Cancelled:
-            self.failure = ("cancel", None)
-        except SetupError as error:
-            self.failure = ("setup-failed", {"what": error.what, "why": error.why, "fix": error.fix})
-        except StoreError as error:
-            fix = ["Look at the store's folder or rights, then start again"]
-            self.failure = ("setup-failed", {"what": str(error), "why": "Setup needs the run's store.", "fix": fix})
-        except BaseException as error:  # noqa: BLE001 - a bug here must end the attempt, not hang it
-            import traceback
-
-            traceback.print_exc()
-            fix = ["Look at agent.log in the attempt's folder, and report this"]
-            self.failure = ("setup-failed", {"what": "the host agent failed: %s: %s" % (type(error).__name__, error), "why": "", "fix": fix})
-        self.wake()
-
     def enter(self, phase: str) -> None:
-        """A new phase, shown at once."""
+        """A new phase, shown at once. In the setup thread."""
         self.status.enter(phase)
         self.wake()
 
     def note_resumed(self, result: "Any") -> None:
-        """What the training begins from."""
+        """What the training begins from. In the setup thread."""
         self.status.resumed_from = None if result is None else result.manifest_key
-        self.restored = self.status.resumed_from
 
     def tick_setup(self, now: float) -> None:
         """Is setup through, or told to end?"""
-        worker = self.worker
-        if worker is None:
+        setup = self.setup
+        if setup is None or self.runner is None:
             return
-        if self.stopping.cause is not None:
+        cause = self.stopping.cause
+        if cause is not None:
             # Setup stops at its next step; one that hangs is left behind.
-            if worker.is_alive() and now < (self.stopping.kill_at or now) + 5.0 and self.prepared is None and self.failure is None:
-                return
-            self.dismiss()
-            self.end(self.stopping.cause, None)
-        elif self.failure is not None:
-            self.dismiss()
-            self.end(self.failure[0], self.failure[1])
-        elif self.prepared is not None:
-            self.launch(self.prepared)
-
-    def dismiss(self) -> None:
-        """Nothing is to run."""
-        if self.runner is not None:
+            if setup.over or now >= (self.stopping.kill_at or now) + HUNG_SETUP_SECONDS:
+                self.runner.dismiss()
+                self.end(cause, None)
+        elif setup.failure is not None:
             self.runner.dismiss()
-
-    def launch(self, prepared: Prepared) -> None:
-        """Hands the command line to the runner."""
-        assert self.runner is not None
-        env = {name: value for name, value in prepared.env.items() if name != "RUNCTL_AGENT_NONCE"}
-        try:
-            self.runner.launch(prepared.argv, env, prepared.cwd)
-        except OSError as error:
-            self.end("spawn-failed", {"what": "the training's parent process is gone: %s" % error, "why": "", "fix": []})
-            return
-        self.watch_fd = self.runner.done
-        self.state = "training"
-        self.status.enter("training")
-        self.start_helpers()
-
-    def start_helpers(self) -> None:
-        """What goes on beside the training."""
-        from .loglines import LogLines
-
-        self.ctx.current_progress = None
-        checkpoints = self.attempt["checkpoints"]
-        if checkpoints is not None:
-            from .publisher import Publisher
-
-            self.publisher = Publisher(self.ctx, self.status.resumed_from)
-            self.publisher.start()
-        self.lines = LogLines(
-            os.path.join(self.dir, "log"),
-            checkpoints["metricPatterns"] if checkpoints else [],
-            None if self.publisher is None else self.publisher.note_metrics,
-        )
-        threading.Thread(target=self.outputs_thread, name="outputs", daemon=True).start()
-
-    def outputs_thread(self) -> None:
-        """In the outputs thread: collects what is due while the training runs."""
-        self.load_outputs()
-        while self.state == "training" and not self.over.wait(1.0):
-            if self.state != "training" or self.outputs is None:
-                return
+            self.end(setup.failure[0], setup.failure[1])
+        elif setup.prepared is not None:
+            env = {name: value for name, value in setup.prepared.env.items() if name != "RUNCTL_AGENT_NONCE"}
             try:
-                self.outputs.collect(False, False)
-            except (StoreError, OSError) as error:
-                self.setup_log("runctl: collecting outputs failed, will be tried again: %s\n" % error)
-
-    def load_outputs(self) -> None:
-        """Outputs come with the transfer part."""
-        if self.outputs is None:
-            try:
-                from .transfer import Outputs
-            except ImportError:
+                self.runner.launch(setup.prepared.argv, env, setup.prepared.cwd)
+            except OSError as error:
+                self.end("spawn-failed", {"what": "the training's parent process is gone: %s" % error, "why": "", "fix": []})
                 return
-            self.outputs = Outputs(self.ctx)
-
-    def start_notices(self) -> None:
-        """The provider's notice hook."""
-        hook = self.attempt["hooks"]["notice"]
-        if hook is not None:
-            from .notice import watch
-
-            def report(said: "Dict[str, Any]") -> None:
-                self.notices.append(said)
-                self.wake()
-
-            threading.Thread(target=watch, args=(hook, self.dir, report, self.over), name="notice", daemon=True).start()
+            self.training.watch_fd = self.runner.done
+            self.begin_training()
 
     # --- training
 
     def adopt(self) -> None:
         """A restarted supervisor: the training went on without it."""
-        record = read_record(os.path.join(self.dir, "runner.json"))
-        assert record is not None
-        self.running = record
         if self.secrets_lost:
             self.ctx.decision("the supervisor was restarted without its keys: the store cannot be reached from here any more")
-        fd = runner.open_pidfd(int(record["runnerPid"])) if self.alive("runnerPid", "runnerStartTime") else None
-        self.watch_fd = -1 if fd is None else fd
-        self.state = "training"
-        self.status.phase = "training"
+        self.training.adopt()
         self.ctx.decision("the supervisor was restarted and goes on with the running training")
         self.ship.start()
-        self.start_helpers()
         self.start_notices()
+        self.begin_training()
 
-    def alive(self, pid: str, start: str) -> bool:
-        """Is that process of runner.json running?"""
-        record = self.running
-        return record is not None and procs.is_alive(int(record[pid]), record[start], str(record["bootId"]))
+    def begin_training(self) -> None:
+        """From here on it is the training that decides."""
+        self.state = "training"
+        self.status.enter("training")
+        self.beside.start(self.status.resumed_from, lambda: self.state == "training", self.over)
 
     def tick_training(self, now: float) -> None:
         """Has it ended, does it have to, what does it say?"""
-        if self.running is None:
-            self.running = read_record(os.path.join(self.dir, "runner.json"))
-            if self.running is not None and self.stopping.unsent:
-                # Told to stop between the order and the record.
-                self.stopping.signal_leader()
-        if self.gone():
-            self.lines.look()
-            self.note_disk()
+        if self.training.read() and self.stopping.unsent:
+            # Told to stop between the order and the record.
+            self.stopping.signal_leader()
+        gone = self.training.gone()
+        if gone or now - self._looked >= 1.0:
+            self._looked = now
+            if self.beside.lines is not None:
+                self.beside.lines.look()
+            self.disk.look()
+        if gone:
             self._leftovers_until = now + (0.0 if self.stopping.cause == "cancel" else LEFTOVER_SECONDS)
             self.state = "leftovers"
-            return
-        if self.stopping.kill_at is not None and now >= self.stopping.kill_at:
+        elif self.stopping.kill_at is not None and now >= self.stopping.kill_at:
             self.stopping.force()
-        if now - self._looked >= 1.0:
-            self._looked = now
-            self.lines.look()
-            self.note_disk()
-
-    def gone(self) -> bool:
-        """The exit record is there, or nobody is left who could write it."""
-        if os.path.exists(os.path.join(self.dir, "exit.json")):
-            return True
-        if self.watch_fd >= 0 and not select.select([self.watch_fd], [], [], 0)[0]:
-            return False
-        if self.running is None:
-            # Not even a record: the runner died before it started anything.
-            self.running = read_record(os.path.join(self.dir, "runner.json"))
-            return self.running is None
-        self.watch_fd = -1  # The runner was killed: from now on the leader is looked at.
-        if self.alive("runnerPid", "runnerStartTime") or self.alive("pid", "startTime"):
-            return False
-        return True
-
-    def note_disk(self) -> None:
-        """Remembers when the disk was last seen full."""
-        try:
-            found = os.statvfs(self.dir)
-        except OSError:
-            return
-        if found.f_bavail * found.f_frsize < 65536:
-            if self.disk_full_at is None:
-                self.ctx.decision("the disk is full: training goes on, records and uploads use the reserve")
-            self.disk_full_at = procs.uptime()
 
     def tick_leftovers(self, now: float) -> None:
         """Children that outlive the leader get a moment, then end."""
@@ -521,65 +356,41 @@ class Supervisor:
             if now < self._leftovers_until:
                 return
             procs.kill_nonce(nonce, 5.0)
+        if self.attempt.get("container"):
+            # The engine's client may be dead and the container alive, where its processes are not ours to see.
+            from .container import kill_named, name_of
+
+            kill_named(name_of(self.attempt))
         exit = read_record(os.path.join(self.dir, "exit.json"))
-        cause, error = self.cause_of(exit)
+        argv = self.setup.prepared.argv if self.setup and self.setup.prepared else self.attempt["argv"]
+        started = self.training.record is not None
+        cause, error = cause_of(self.dir, exit, argv[0], started, self.stopping, self.disk.lately_full)
         self.end(cause, error, exit)
 
-    def cause_of(self, exit: "Optional[Dict[str, Any]]") -> "tuple[str, Optional[Dict[str, Any]]]":
-        """The first cause wins; an exit code says nothing about it."""
-        if exit is not None and exit.get("spawnError"):
-            program = (self.prepared.argv if self.prepared else self.attempt["argv"])[0]
-            return "spawn-failed", {
-                "what": "%r could not be started: %s" % (program, exit["spawnError"]),
-                "why": "It was looked for on the PATH of the training host and in the working folder.",
-                "fix": ["Check the command's first word, its path and its executable bit"],
-            }
-        if exit is None and self.running is None:
-            return "spawn-failed", {"what": "the training's parent process died before it started anything", "why": "", "fix": []}
-        if self.done_first:
-            return "done-file", None
-        if self.stopping.cause is not None:
-            return self.stopping.cause, None
-        if os.path.exists(os.path.join(self.dir, "job", "done")):
-            return "done-file", None
-        full = self.disk_full_at is not None and procs.uptime() - self.disk_full_at < 60.0
-        if full and (exit is None or exit.get("code") != 0):
-            return "disk-full", {
-                "what": "the disk of the training host is full",
-                "why": "The training ended while nothing could be written.",
-                "fix": ["Ask for a larger disk", "Keep fewer checkpoints on the host"],
-            }
-        return "exit", None
-
     # --- the end
-
-    def recover_records(self) -> None:
-        """After a reboot: what the earlier boot left."""
-        self.running = read_record(os.path.join(self.dir, "runner.json"))
-        if self.running is not None:
-            checkpoints = self.attempt["checkpoints"]
-            if checkpoints is not None and not self.secrets_lost:
-                from .publisher import Publisher
-
-                self.publisher = Publisher(self.ctx, self.status.resumed_from)
 
     def end(self, cause: str, error: "Optional[Dict[str, Any]]", exit: "Optional[Dict[str, Any]]" = None) -> None:
         """Begins the last uploads."""
         if cause == "busy":
-            # The machine is another run's: ending it is not ours.
+            # The machine is another run's: ending it is neither ours nor our guardian's.
             self.limits.set_policy("none", 0)
-        started = self.running.get("startedAt") if self.running else None
-        self.ending = Ending(cause, exit, error, started)
-        if self.running is not None or self.state in ("training", "leftovers"):
-            self.load_outputs()
+            if os.path.exists(os.path.join(self.dir, "end.sh")):
+                os.unlink(os.path.join(self.dir, "end.sh"))
+        if self.training.record is not None:
+            self.beside.load_outputs()
+        now = procs.uptime()
+        self.ending = Ending(cause, exit, error, self.training.started_at)
+        self._give_up_at = max(self.limits.hard_at, now) + UPLOAD_SECONDS
+        left = seconds_left(self.stopping.until)
+        if left is not None:
+            # The machine goes away then: the last record has to be out before.
+            self._give_up_at = min(self._give_up_at, now + max(2.0, left - 3.0))
         self.status.enter("uploading")
-        give_up = max(self.limits.hard_at, procs.uptime()) + UPLOAD_SECONDS
-        self.finish = Finish(self.ctx, self.ship, self.publisher, self.outputs, give_up)
-        self.give_up_at = give_up
         self.state = "finishing"
-        self.write_status(procs.uptime())
-        self.worker = threading.Thread(target=self.finish_thread, name="finish", daemon=True)
-        self.worker.start()
+        self.write_status(now)
+        self.finish = Finish(self.ctx, self.ship, self.beside.publisher, self.beside.outputs, self._give_up_at)
+        self.finisher = threading.Thread(target=self.finish_thread, name="finish", daemon=True)
+        self.finisher.start()
 
     def finish_thread(self) -> None:
         """In the finishing thread."""
@@ -591,13 +402,12 @@ class Supervisor:
 
     def tick_finishing(self, now: float) -> None:
         """The last record, when the uploads are through or their time is."""
-        assert self.finish is not None and self.ending is not None and self.worker is not None
-        if self.worker.is_alive():
-            # The thread wakes us as its last act.
-            self.worker.join(0.01)
-        if self.worker.is_alive() and now < self.give_up_at:
-            return
-        if self.worker.is_alive():
+        assert self.finish is not None and self.ending is not None and self.finisher is not None
+        # The thread wakes us as its last act.
+        self.finisher.join(0.01)
+        if self.finisher.is_alive():
+            if now < self._give_up_at:
+                return
             self.finish.lost.append("uploads that the time limit cut off")
         self.status.enter("done")
         self.write_status(now)
@@ -605,13 +415,18 @@ class Supervisor:
             self.runner.wait(2.0)
         if self.host_lock is not None:
             self.host_lock.release()
-        facts = self.checkpoint_facts()
-        facts["seconds"] = self.status.lengths()
-        facts["logBytes"], facts["setupLogBytes"] = self.size("log"), self.size("setup.log")
+        tidy_folder(self.dir)
+        beside = self.beside.facts()
+        facts = {
+            "resumedFrom": self.status.resumed_from,
+            "published": beside["published"],
+            "newestCheckpoint": beside["checkpoint"],
+            "seconds": self.status.lengths(),
+            "logBytes": self.size("log"),
+            "setupLogBytes": self.size("setup.log"),
+        }
         self.finish.record(self.ending, facts)
         self.state = "policy"
-
-    # --- status
 
     def size(self, name: str) -> int:
         """Of a file in the attempt's folder."""
@@ -620,32 +435,20 @@ class Supervisor:
         except OSError:
             return 0
 
-    def checkpoint_facts(self) -> "Dict[str, Any]":
-        """For final.json."""
-        publisher = self.publisher
-        return {
-            "resumedFrom": self.status.resumed_from,
-            "published": 0 if publisher is None else publisher.published,
-            "newestCheckpoint": None if publisher is None else publisher.newest,
-        }
-
     def write_status(self, now: float) -> None:
         """Cheap enough for every tick."""
-        running, publisher = self.running, self.publisher
+        record = self.training.record
         ended = self.ending.exit.get("endedUptime") if self.ending and self.ending.exit else None
-        self.status.write(
-            {
-                "trainingSeconds": round((ended or now) - running["startedUptime"], 3) if running and not self.rebooted else 0,
-                "startedAt": running["startedAt"] if running else None,
-                "step": self.lines.step if self.lines else None,
-                "logBytes": self.size("log"),
-                "setupLogBytes": self.size("setup.log"),
-                "checkpoint": publisher.newest if publisher else None,
-                "published": publisher.published if publisher else 0,
-                "uploading": publisher.uploading if publisher else None,
-                "detail": self.stopping.detail,
-                "progress": self.ctx.current_progress,
-                "allowanceSeq": self.limits.seq,
-                "pid": running["pid"] if running else None,
-            }
+        since = self.training.since
+        facts = self.beside.facts()
+        facts.update(
+            trainingSeconds=round((ended or now) - since, 3) if since is not None and not self.rebooted else 0,
+            startedAt=self.training.started_at,
+            logBytes=self.size("log"),
+            setupLogBytes=self.size("setup.log"),
+            detail=self.stopping.detail,
+            progress=self.ctx.current_progress,
+            allowanceSeq=self.limits.seq,
+            pid=record["pid"] if record else None,
         )
+        self.status.write(facts)

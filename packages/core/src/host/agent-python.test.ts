@@ -82,7 +82,8 @@ describe("the host agent's Python tests", () => {
   it("pass on Python 3.8, the oldest the agent claims", { timeout: 9 * MINUTES }, async ({ skip, annotate }) => {
     const python = await findPython("3.8");
     if (!python) return skip("there is no Python 3.8 on this machine");
-    const report = await suite(python, env);
+    // Docker and torchrun are the same programs whichever Python calls them: once is enough.
+    const report = await suite(python, { ...env, RUNCTL_TEST_ENGINES: "0" });
     expect(report).toMatch(/Ran \d\d+ tests[\s\S]*\nOK/);
     for (const line of skipped(report)) await annotate(`skipped: ${line}`);
   });

@@ -6,12 +6,15 @@ mkdir -p "$1/control" "$2" || exit 1
 [ ! -f "$2/bootstrap.sh" ] || echo agent
 [ ! -f "$1/attempt.json" ] || echo attempt`;
 
-/** "$1" attempt folder; the command on standard input. Gives it the next free number, whole or not at all. Exit 4: no such attempt. */
+/**
+ * "$1" attempt folder; the command on standard input. Gives it the next free number, whole or not at all; on a full disk out of the
+ * attempt's reserve. Exit 4: no such attempt.
+ */
 export const CONTROL_SH = `umask 077
 cd "$1/control" 2>/dev/null || exit 4
-t=new.$$
-cat >"$t" && [ -s "$t" ] || { rm -f "$t"; exit 1; }
-n=1
+t=new.$$ n=1
+c=$(cat)
+printf '%s\\n' "$c" >"$t" || { rm -f ../reserve; printf '%s\\n' "$c" >"$t"; } || { rm -f "$t"; exit 1; }
 while [ -e "$n.json" ] || ! ln "$t" "$n.json" 2>/dev/null; do
   [ -e "$n.json" ] || { rm -f "$t"; exit 1; }
   n=$((n + 1))

@@ -31,7 +31,7 @@ export async function startAttempt(
   signal?.throwIfAborted();
   if (!there.includes("attempt")) {
     const hook = attempt.hooks[attempt.endPolicy.action === "stop" ? "stop" : "terminate"] ?? attempt.hooks.terminate ?? attempt.hooks.stop;
-    // For the guardian, which reads no JSON and may be all that is left.
+    // For the guardian: it ends the machine at the hard limit, reads no JSON, and may be all that is left.
     if (hook !== null) await session.write(`${dir}/end.sh`, hook, { mode: 0o600 });
     await session.write(`${dir}/attempt.json`, `${JSON.stringify(attempt)}\n`, { mode: 0o600 });
   }

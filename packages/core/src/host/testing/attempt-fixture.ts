@@ -146,6 +146,12 @@ export class AttemptFixture {
     return Buffer.concat(parts);
   }
 
+  /** events.jsonl as the host has it, or as the store does where the host had no room for it. */
+  storedEvents(attempt: AttemptFile): string {
+    const stored = join(this.store, attempt.runPrefix, "attempts", String(attempt.attempt), "events.jsonl");
+    return this.text(attempt, "events.jsonl") + (existsSync(stored) ? readFileSync(stored, "utf8") : "");
+  }
+
   carrying(attempt: AttemptFile): number[] {
     return carriers(attempt.nonce);
   }

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { ExecResult, HostSession } from "../../provider/host-session.ts";
@@ -30,8 +31,9 @@ export function localSession(home: string, options: { env?: Record<string, strin
       }),
     async write(path, data, write) {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.tmp`, data, { mode: write?.mode ?? 0o644 });
-      await rename(`${path}.tmp`, path);
+      const tmp = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+      await writeFile(tmp, data, { mode: write?.mode ?? 0o644 });
+      await rename(tmp, path);
     },
     upload: () => Promise.reject(new Error("not used here")),
     download: () => Promise.reject(new Error("not used here")),
