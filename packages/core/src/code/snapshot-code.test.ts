@@ -232,7 +232,7 @@ describe("snapshotCode", () => {
   });
 
   it("goes on where a killed one stopped", async () => {
-    for (let n = 0; n < 40; n += 1) put(`f${n}`, `${n}`.padEnd(100_000, `${n}`));
+    for (let n = 0; n < 40; n += 1) put(`f${n}`, `${n}-`.padEnd(100_000, "x"));
     const worker = fileURLToPath(new URL("./snapshot-worker.test-helper.ts", import.meta.url));
     const code = await new Promise<string | null>((resolve, reject) => {
       const child = fork(worker, [root, pathToFileUri(join(dir, "store")), join(dir, "cache")], {
@@ -304,7 +304,7 @@ describe("snapshotCode", () => {
       execFileSync("mkfs.ext4", ["-q", "-m", "0", join(dir, "image")]);
       execFileSync("mount", ["-o", "loop", join(dir, "image"), disk]);
       try {
-        for (let n = 0; n < 40; n += 1) put(`f${n}`, `${n}`.padEnd(100_000, `${n}`));
+        for (let n = 0; n < 40; n += 1) put(`f${n}`, `${n}-`.padEnd(100_000, "x"));
         const small = options({ prefix: pathToFileUri(join(disk, "store")), cacheDir: join(disk, "cache"), packBytes: 500_000 });
         writeFileSync(join(disk, "filler"), Buffer.alloc(8_500_000));
         await expect(snapshotCode(small)).rejects.toMatchObject({ kind: "storage", why: "The disk is full." });
