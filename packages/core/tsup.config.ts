@@ -4,8 +4,12 @@ export default defineConfig({
   entry: { index: "src/index.ts", provider: "src/provider.ts" },
   format: ["esm"],
   target: "node20",
-  // TypeScript 6 refuses the `baseUrl` that tsup 8 injects (egoist/tsup #1388).
-  dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
+  dts: {
+    // TypeScript 6 refuses the `baseUrl` that tsup 8 injects (egoist/tsup #1388).
+    compilerOptions: { ignoreDeprecations: "6.0" },
+    // What `await using` and the Node types in the signatures need, whatever the user's own tsconfig names.
+    banner: '/// <reference lib="esnext.disposable" />\n/// <reference types="node" />',
+  },
   clean: true,
   sourcemap: true,
 });
