@@ -37,6 +37,24 @@ export async function projectFile(root: string, text: string, field: string): Pr
   return insideRoot(root, path, field, text);
 }
 
+/**
+ * A plain path that data is to come from must be there now: the alternative is a machine that is paid for and then fails.
+ * @throws ValidationError with the nearest name in its folder.
+ */
+export async function checkInputExists(location: string, field: string): Promise<void> {
+  if (!isAbsolute(location) || (await kindOf(location)) !== "missing") return;
+  const near = nearest(basename(location), await namesIn(dirname(location)));
+  throw new ValidationError({
+    what: `${field} ${JSON.stringify(location)} does not exist.`,
+    fix: [
+      near === undefined
+        ? "Correct the path; a relative one starts at the project root."
+        : `Did you mean ${JSON.stringify(join(dirname(location), near))}?`,
+    ],
+    context: { field, path: location },
+  });
+}
+
 async function existingFolder(path: string, text: string): Promise<string> {
   const kind = await kindOf(path);
   if (kind === "folder") return path;

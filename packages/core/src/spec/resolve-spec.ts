@@ -7,7 +7,7 @@ import { invalidValue } from "./invalid.ts";
 import { resolveLocation } from "./location.ts";
 import { checkLabels, checkVariableNames } from "./names.ts";
 import { checkPlainJson } from "./plain-json.ts";
-import { findProjectFiles, projectFile } from "./project-files.ts";
+import { checkInputExists, findProjectFiles, projectFile } from "./project-files.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { folderInWorkingDirectory, insideWorkingDirectory } from "./run-paths.ts";
 import type { RunSpec } from "./run-spec.ts";
@@ -70,7 +70,7 @@ export async function resolveSpec(
     market: checked.market ?? "on-demand",
     fallbackAfterMs: parseDuration(checked.fallbackAfter ?? "2m", "fallbackAfter"),
     maxPricePerHour: checked.maxPricePerHour,
-    inputs: inputs(checked.inputs ?? [], root),
+    inputs: await inputs(checked.inputs ?? [], root),
     outputs: outputs(checked.outputs ?? [], root),
     checkpoints: checkpoints(checked.checkpoints ?? {}, root),
     container: await container(checked.container ?? "none", root),
@@ -175,12 +175,14 @@ function resources(value: CheckedRunSpec["resources"] = {}): ResolvedSpec["resou
   };
 }
 
-function inputs(value: NonNullable<CheckedRunSpec["inputs"]>, root: string): ResolvedSpec["inputs"] {
-  return value.map(({ from, to, volume }, index) => ({
+async function inputs(value: NonNullable<CheckedRunSpec["inputs"]>, root: string): Promise<ResolvedSpec["inputs"]> {
+  const resolved = value.map(({ from, to, volume }, index) => ({
     from: resolveLocation(from, root, `inputs[${index}].from`),
     to: insideWorkingDirectory(to, `inputs[${index}].to`, '"data"'),
     volume,
   }));
+  for (const [index, input] of resolved.entries()) await checkInputExists(input.from, `inputs[${index}].from`);
+  return resolved;
 }
 
 function outputs(value: NonNullable<CheckedRunSpec["outputs"]>, root: string): ResolvedSpec["outputs"] {
