@@ -26,6 +26,7 @@ DOCKERFILES = (
 )
 """Where a Dockerfile is looked for, in this order."""
 _PASSED = ("PYTHONUNBUFFERED", "TRACEPARENT", "TORCHELASTIC_SIGNALS_TO_HANDLE")
+_CLIENT = ("HOME", "PATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
 _ENGINE_FIX = ["install Docker and start it", "let this user talk to it (group docker)", 'set container: "none"']
 
 
@@ -142,14 +143,17 @@ def _build(ctx: "Context", docker: str) -> str:
     code = ctx.attempt.get("code") or {}
     key = "\0".join([str(code.get("sha256")), name] + ["%s=%s" % item for item in sorted(arguments.items())])
     tag = "runctl-build:%s" % sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-    argv = [docker, "build", "--file", name, "--tag", tag, "--label", "runctl.state=%s" % ctx.attempt["stateId"]]
+    # Run by its id: another run may give the tag, which only keeps the image from being pruned, to an image of its own.
+    id_file = os.path.join(ctx.dir, "image.id")
+    argv = [docker, "build", "--file", name, "--tag", tag, "--iidfile", id_file, "--label", "runctl.state=%s" % ctx.attempt["stateId"]]
     for argument in sorted(arguments):
         argv += ["--build-arg", argument]
     env = {**installer.installer_env(ctx), **arguments}
     finished = _run(ctx, argv + ["-"], env, lambda pipe: write_context(ctx, pipe))
     if finished.code != 0:
         raise SetupError("building the image from %s failed" % name, finished.why, ["correct the Dockerfile and start the run again"])
-    return tag
+    with open(id_file, encoding="ascii") as file:
+        return file.read().strip()
 
 
 def _csv(*fields: str) -> str:
@@ -213,10 +217,23 @@ def run_argv(ctx: "Context", argv: "List[str]", env: "Dict[str, str]") -> "Tuple
         if "HOME" not in names:
             run += ["--env", "HOME=%s" % ctx.work]
     for name in sorted(name for name in names if name in merged):
-        run += ["--env", name]
+        if name in _CLIENT or name.startswith("DOCKER_"):
+            run += ["--env", "%s=%s" % (name, _plain(ctx, merged, name))]
+        else:
+            run += ["--env", name]
     # The image's own entrypoint would take our command as its arguments.
     run += ["--entrypoint", argv[0], image, *argv[1:]]
     return run, merged
+
+
+def _plain(ctx: "Context", env: "Dict[str, str]", name: str) -> str:
+    """The training's value of a variable that steers the Docker client too: `env` gets the machine's own back."""
+    if name in ctx.secrets_env:
+        raise SetupError("%s cannot be a secret of a run in a container" % name, "the Docker client reads it too", ["give it by `env`"])
+    value = env.pop(name)
+    if name in os.environ:
+        env[name] = os.environ[name]
+    return value
 
 
 def _shared_memory() -> "Optional[int]":

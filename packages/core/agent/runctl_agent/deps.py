@@ -106,12 +106,13 @@ class _Builder:
                 "PIP_NO_INPUT": "1",
                 "PIP_PROGRESS_BAR": "off",
                 "PIP_ROOT_USER_ACTION": "ignore",
+                "PIP_USER": "0",
                 "UV_NO_PROGRESS": "1",
                 "PYTHONUNBUFFERED": "1",
             },
         )
         # Settings of an environment the agent was started in would lead the installer elsewhere.
-        for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE_VIRTUALENV"):
+        for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV"):
             self._env.pop(name, None)
         self._uv = shutil.which("uv", path=self._env.get("PATH"))
         self._python = pythons.probe(pythons.system_python(ctx), self._env)
@@ -124,7 +125,12 @@ class _Builder:
             # It points into this attempt's working folder, which no other run may rely on.
             folder = os.path.join(self._ctx.dir, "env")
         reused = env_cache.cached(folder)
-        record = reused or env_cache.get_or_build(self._ctx, folder, self._build)
+        try:
+            record = reused or env_cache.get_or_build(self._ctx, folder, self._build)
+        except OSError as error:
+            raise SetupError(
+                "the dependencies cannot be installed into %s" % folder, error.strerror or str(error), ["make it writable, with room for them"]
+            ) from error
         if reused:
             self._ctx.setup_log("dependencies: using the environment prepared before\n")
         return self._result(record)

@@ -23,6 +23,8 @@ LARGE = 64 << 20
 """From here on a file is brought in pieces, so that it shows progress and can be cancelled."""
 _PIECE = 4 << 20
 _ATTEMPTS = 3
+PAUSE = 0.2
+"""Seconds; times four with every try."""
 
 
 class _Item:
@@ -198,7 +200,7 @@ def _fetch(ctx: "Context", item: _Item, progress: Progress) -> None:
         except StoreError:
             if attempt == _ATTEMPTS:
                 raise
-            ctx.cancelled.wait(0.2 * 4**attempt)
+            ctx.cancelled.wait(PAUSE * 4**attempt)
 
 
 def _pieces(ctx: "Context", item: _Item, progress: Progress) -> None:

@@ -25,6 +25,8 @@ DEFAULT_EVERY = 300.0
 SETTLE = 1.0
 """Seconds over which a file must stay as it is to be uploaded while the training runs."""
 _ATTEMPTS = 3
+PAUSE = 0.2
+"""Seconds; times four with every try."""
 
 
 class _Source:
@@ -199,7 +201,7 @@ class Outputs:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 # Not `cancelled`: it may be set already at the end, and the upload still matters.
-                threading.Event().wait(0.2 * 4**attempt)
+                threading.Event().wait(PAUSE * 4**attempt)
             try:
                 source.store.put_file(key, path)
             except (StoreError, OSError) as error:

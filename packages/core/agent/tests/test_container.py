@@ -59,7 +59,7 @@ class FakeDocker(ContainerCase):
         program = (
             "#!/usr/bin/python3\nimport json, os, sys\n"
             "with open(%r, 'a') as f: f.write(json.dumps([sys.argv[1:], dict(os.environ)]) + '\\n')\n"
-            "if sys.argv[1] == 'build': sys.stdin.buffer.read(); print('Step 1/1')\n"
+            "if sys.argv[1] == 'build': sys.stdin.buffer.read(); print('Step 1/1'); open(sys.argv[sys.argv.index('--iidfile') + 1], 'w').write('sha256:1234')\n"
             "sys.exit(int(os.environ.get('FAKE_' + sys.argv[1].upper(), '0')))\n"
         ) % self.calls
         write(os.path.join(self.programs, "docker"), program, True)
@@ -102,7 +102,7 @@ class FakeDocker(ContainerCase):
         attempt = self.new(
             argv=["python3", "training/train.py", *ARGS],
             script="training/train.py",
-            env={"PLAIN": "a b\nc", "PATH2": "x"},
+            env={"PLAIN": "a b\nc", "DOCKER_HOST": "tcp://the-trainings:1", "HOME": "/in/side"},
             container=settings(
                 image="img:1",
                 mounts=[
@@ -121,7 +121,9 @@ class FakeDocker(ContainerCase):
         self.assertIn("runctl.nonce=" + attempt.attempt["nonce"], self.pairs(argv, "--label"))
         names = self.pairs(argv, "--env")
         self.assertTrue({"PLAIN", "TOKEN", "RUNCTL_NONCE", "RUNCTL_OUTPUT_DIR"} <= set(names))
-        self.assertFalse({"PATH", "HOME"} & set(names))
+        self.assertFalse({"PATH", "HOME", "DOCKER_HOST"} & set(names))
+        self.assertTrue({"HOME=/in/side", "DOCKER_HOST=tcp://the-trainings:1"} <= set(names))
+        self.assertEqual((env.get("HOME"), env.get("DOCKER_HOST")), (os.environ.get("HOME"), os.environ.get("DOCKER_HOST")))
         self.assertNotIn("s3cr3t", " ".join(argv))
         self.assertEqual((env["TOKEN"], env["PLAIN"]), ("s3cr3t", "a b\nc"))
         mounts = self.pairs(argv, "--mount")
@@ -145,7 +147,7 @@ class FakeDocker(ContainerCase):
         (build,) = [call for call in self.called() if call[0][0] == "build"]
         self.assertEqual(self.pairs(build[0], "--build-arg"), ["PIP_URL", "VERSION"])
         self.assertEqual((build[1]["VERSION"], self.pairs(build[0], "--file")), ("1 2", ["docker/Dockerfile"]))
-        self.assertIn(self.pairs(build[0], "--tag")[0], argv)
+        self.assertEqual(argv[argv.index("--entrypoint") + 2], "sha256:1234")
         self.assertIn("Step 1/1", attempt.setup_log)
 
     def test_what_goes_wrong_is_said(self) -> None:

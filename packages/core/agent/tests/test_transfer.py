@@ -44,16 +44,24 @@ class Counting(FileStore):
             self.on_put(path)
 
 
+class CountingAttempt(Attempt):
+    """An attempt over a counting store."""
+
+    def __init__(self, base: str, **changes: Any) -> None:
+        super().__init__(base, **changes)
+        self.store: Counting = Counting(self.root)
+
+
 class TransferCase(Case):
     def setUp(self) -> None:
         super().setUp()
-        for part in (inputs_part, outputs_part):
+        parts: List[Any] = [inputs_part, outputs_part]
+        for part in parts:
             self.addCleanup(setattr, part, "PAUSE", part.PAUSE)
             part.PAUSE = 0.001
 
-    def attempt(self, **changes: Any) -> Attempt:
-        attempt = self.new(**changes)
-        attempt.store = Counting(attempt.root)
+    def attempt(self, **changes: Any) -> CountingAttempt:
+        attempt = CountingAttempt(self.base, **changes)
         os.makedirs(attempt.work, exist_ok=True)
         return attempt
 
@@ -296,7 +304,7 @@ class OutputsTest(TransferCase):
             grow()
             out.collect(final=False, failed=False)
         self.assertEqual(set(self.remote(attempt, "logs/")), {"logs/quiet"})
-        attempt.cancelled.wait = ctx_wait  # type: ignore[method-assign]
+        attempt.cancelled.wait = ctx_wait
         ctx_wait(0.005)
         out.collect(final=False, failed=False)
         self.assertEqual(set(self.remote(attempt, "logs/")), {"logs/quiet", "logs/busy"})
