@@ -84,12 +84,12 @@ describe("decide", () => {
     const once = [...BOUGHT, planned(1), ...started(1, 6), ended(1, "failed", 60)];
     expect(kinds(stateAfter(once), 61)).toEqual(["terminate", "look"]);
     const retrying = stateAfter(once, { retries: { interruptions: null, failures: 2, capacityMs: 1 } });
-    expect(decide(retrying, env(61)).wakeAt).toBe(T0 + 65_000);
-    expect(kinds(retrying, 66)).toEqual(["plan-attempt"]);
+    expect(decide(retrying, env(60)).wakeAt).toBe(T0 + 61_000);
+    expect(kinds(retrying, 62)).toEqual(["plan-attempt"]);
     const twice = stateAfter([...once, planned(2), ...started(2, 70), ended(2, "failed", 80)], {
       retries: { interruptions: null, failures: 2, capacityMs: 1 },
     });
-    expect(decide(twice, env(81)).wakeAt).toBe(T0 + 90_000);
+    expect(decide(twice, env(81)).wakeAt).toBe(T0 + 82_000);
   });
 
   it("P-15: a hundred interruptions use up no failure retry", () => {

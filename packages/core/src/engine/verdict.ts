@@ -11,7 +11,7 @@ export type Verdict =
 
 /** An attempt that trained less than this before it was lost counts as a start that went nowhere: pauses grow (P-13). */
 const QUICK_LOSS_MS = 60_000;
-const FIRST_PAUSE_MS = 5_000;
+const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 300_000;
 /** Claims lost or agents dying before the training: more than this in a row is a fault, not bad luck. */
 const MAX_NEVER_STARTED = 3;
