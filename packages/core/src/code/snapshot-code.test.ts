@@ -66,7 +66,12 @@ function contents(manifest: TreeManifest): Record<string, string> {
   }
   return result;
 }
-const packs = (): string[] => (existsSync(join(dir, "store/code/packs")) ? readdirSync(join(dir, "store/code/packs")).sort() : []);
+const packs = (): string[] =>
+  existsSync(join(dir, "store/code/packs"))
+    ? readdirSync(join(dir, "store/code/packs"))
+        .filter((name) => name.endsWith(".pack"))
+        .sort()
+    : [];
 const storeBytes = (): number => packs().reduce((sum, name) => sum + statSync(join(dir, "store/code/packs", name)).size, 0);
 
 describe("snapshotCode", () => {

@@ -160,14 +160,18 @@ describe("which files belong to the code", () => {
     mkdirSync(join(dir, "trick"));
     symlinkSync("/etc", join(dir, "trick", "etc"));
     symlinkSync("etc/passwd", join(dir, "trick", "through"));
+    mkdirSync(join(dir, "sub"));
+    symlinkSync("..", join(dir, "sub", "root"));
+    symlinkSync("root/../nowhere", join(dir, "sub", "sly"));
     execFileSync("mkfifo", [join(dir, "pipe")]);
     const tree = await walkTree({ root: dir, include: [], exclude: [], excludeDirs: [], clock: systemClock });
     expect(tree.links).toEqual([
       { path: "broken", target: "missing" },
       { path: "in", target: "real/file" },
+      { path: "sub/root", target: ".." },
     ]);
     expect(tree.files.map((file) => file.path)).toEqual(["real/file"]);
-    expect(tree.remarks.linksOutside).toEqual(["out", "real/up", "trick/etc", "trick/through"]);
+    expect(tree.remarks.linksOutside).toEqual(["out", "real/up", "trick/etc", "trick/through", "sub/sly"]);
     expect(tree.dirs).toEqual(["trick"]);
     expect(await ids()).toEqual(["code-special-files-skipped", "code-links-outside", "code-links-dangling"]);
   });

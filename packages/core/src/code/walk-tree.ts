@@ -9,6 +9,7 @@ import { type CodeRemarks, noRemarks } from "./code-notices.ts";
 import { ENVIRONMENT_MARKERS, isJunk, looksSecret, STATE_FOLDER } from "./default-excludes.ts";
 import { type FolderRules, isIgnored, patternMatcher, rulesAboveRoot, rulesOfFolder } from "./ignore-rules.ts";
 import { type IncludeRules, includeRules } from "./include-rules.ts";
+import { staysInside } from "./link-targets.ts";
 import { sortByPath } from "./tree-manifest.ts";
 
 /** What identifies a file's content without reading it. */
@@ -136,11 +137,19 @@ export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
       files.push({ path, mode, size: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, ino: found.ino });
     }
   }
+  const targets = new Map(links.map((link) => [link.path, link.target]));
+  for (const link of [...links]) {
+    if (staysInside(link.path, link.target, targets)) continue;
+    links.splice(links.indexOf(link), 1);
+    remarks.linksOutside.push(link.path);
+  }
   const dirs = emptyFolders(folders, [...files, ...links]);
   const known = new Set([...files.map((file) => file.path), ...links.map((link) => link.path), ...folders]);
   for (const link of links) {
     const target = relative(root, resolve(root, dirname(link.path), link.target));
-    if (target !== "" && !known.has(target)) remarks.linksDangling.push(link.path);
+    // A way through another link is not followed here.
+    const throughLink = [...targets.keys()].some((other) => target.startsWith(`${other}/`));
+    if (target !== "" && !known.has(target) && !throughLink) remarks.linksDangling.push(link.path);
   }
   return { files, links, dirs, remarks };
 }
