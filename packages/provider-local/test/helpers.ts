@@ -3,9 +3,14 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HostSession, Intent, Machine } from "@runctl/core/provider";
-import { afterEach } from "vitest";
+import { afterEach, expect } from "vitest";
 import { type LocalOptions, type LocalProvider, local } from "../src/index.ts";
 import { bootId, processesWithMarks, startTime } from "../src/processes.ts";
+
+/** `expect.poll` with patience for a busy machine. */
+export function eventually<T>(look: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(look, { timeout: 20_000, interval: 5 });
+}
 
 const cleanups: Array<() => Promise<void>> = [];
 afterEach(async () => {

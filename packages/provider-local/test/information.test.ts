@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Clock, ConfigurationError, HostUnreachableError, NotFoundError, ValidationError } from "@runctl/core/provider";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { local } from "../src/index.ts";
-import { attemptOf, createOn, intent, lookAt, setUp, tempDir } from "./helpers.ts";
+import { attemptOf, createOn, eventually, intent, lookAt, setUp, tempDir } from "./helpers.ts";
 
 // Recorded: A100 pair; a laptop GPU without power reading; a card that fell off the bus; a name with a comma.
 const GPUS = `0, NVIDIA A100-SXM4-80GB, 87, 40536, 81920, 61, 312.45
@@ -161,15 +161,11 @@ describe("usage", () => {
     const host = await provider.connect?.(machine);
     const abort = new AbortController();
     const busy = host?.exec(["python3", "-c", "while True: pass", "--password=hunter2"], { signal: abort.signal });
-    await expect
-      .poll(
-        async () =>
-          (await provider.usage?.(machine))?.processes
-            .slice(0, 6)
-            .some((process) => process.command.startsWith("python3") && process.cpuPercent > 20),
-        { timeout: 15_000 },
-      )
-      .toBe(true);
+    await eventually(async () =>
+      (await provider.usage?.(machine))?.processes
+        .slice(0, 6)
+        .some((process) => process.command.startsWith("python3") && process.cpuPercent > 20),
+    ).toBe(true);
     expect(JSON.stringify(await provider.usage?.(machine))).not.toContain("hunter2");
     abort.abort("done");
     await expect(busy).rejects.toBe("done");

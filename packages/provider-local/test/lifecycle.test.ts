@@ -17,6 +17,7 @@ import {
   createOn,
   daemon,
   deadRecord,
+  eventually,
   intent,
   lookAt,
   pidFile,
@@ -142,7 +143,7 @@ describe("find", () => {
       stateReason: expect.stringContaining("only the training is left"),
     });
     process.kill(pid, "SIGKILL");
-    await expect.poll(() => alive(pid)).toBe(false);
+    await eventually(() => alive(pid)).toBe(false);
     const ended = await lookAt(provider, machine);
     expect(ended).toMatchObject({ state: "ended", stateReason: expect.stringContaining("processes gone without a final record") });
     expect(ended?.endedAt).toMatch(/^\d{4}-/);
@@ -172,7 +173,7 @@ describe("find", () => {
     await attemptOf(machine, "r1/1", { "attempt.json": { nonce: "nonce-of-the-unnamed" }, "status.json": {} });
     expect((await lookAt(provider, machine))?.state).toBe("running");
     process.kill(pid, "SIGKILL");
-    await expect.poll(async () => (await lookAt(provider, machine))?.state).toBe("ended");
+    await eventually(async () => (await lookAt(provider, machine))?.state).toBe("ended");
     await session.close();
   });
 

@@ -8,7 +8,7 @@ import { type CreateOutcome, HostUnreachableError, NotFoundError, type Random, S
 import { describe, expect, it } from "vitest";
 import { newDir } from "../src/leftovers.ts";
 import { machinesDir } from "../src/machine-home.ts";
-import { createOn, intent, marked, setUp, tempDir } from "./helpers.ts";
+import { createOn, eventually, intent, marked, setUp, tempDir } from "./helpers.ts";
 
 const WORKER = fileURLToPath(new URL("./provider-worker.ts", import.meta.url));
 const NODE = { execArgv: ["--import", "tsx", "--conditions=@runctl/source"] };
@@ -71,7 +71,7 @@ describe("several processes", () => {
       expect(await readdir(machinesDir(home))).toEqual([]);
     }
     expect(cut).toBeGreaterThan(0);
-  }, 60_000);
+  }, 120_000);
 
   it("P-07 a command started while the machine is being ended does not outlive it", async () => {
     const { provider } = await setUp();
@@ -125,7 +125,7 @@ describe("several processes", () => {
     }
     const cut = await worker(home, "terminate", machine.name);
     cut.send("go");
-    await expect.poll(() => existsSync(join(machinesDir(home), machine.name, "ended.json")), { interval: 1 }).toBe(true);
+    await eventually(() => existsSync(join(machinesDir(home), machine.name, "ended.json"))).toBe(true);
     cut.kill("SIGKILL");
     await once(cut, "exit");
     const two = await Promise.all([worker(home, "terminate", machine.name), worker(home, "terminate", machine.name)]);
