@@ -1,4 +1,5 @@
 import type { Notice } from "../provider/plan.ts";
+import type { FindResult, TrainingProvider } from "../provider/provider.ts";
 import { formatRef } from "../provider/resource.ts";
 import { isOfIntent } from "../purchase/find-purchase.ts";
 import type { LoadedResource } from "../tracker/resource-log.ts";
@@ -29,13 +30,21 @@ export async function reconcileIntents(context: CreateContext): Promise<IntentsR
   const { deps, log } = context;
   const report: IntentsReport = { adopted: [], ended: [], voided: [], waiting: [], failures: [] };
   const stateId = await deps.state.stateId();
+  // One listing a provider feeds all of its purchases: a thousand cost what ten cost.
+  const listings = new Map<string, Promise<FindResult>>();
+  const listing = (provider: TrainingProvider): Promise<FindResult> => {
+    const known = listings.get(provider.name) ?? provider.find({ stateId, kinds: ["machine"] });
+    listings.set(provider.name, known);
+    return known;
+  };
+  for (const provider of deps.providers.all()) await listing(provider).catch(() => undefined);
   for (const loaded of (await log.all()).resources) {
     const { intent, purchase } = loaded.state;
     if (loaded.ended || intent === undefined || purchase === undefined) continue;
     const provider = deps.providers.find(intent.offers[0].provider);
     if (provider === undefined) continue;
     try {
-      const found = await provider.find({ stateId, intentId: intent.id, kinds: ["machine"] });
+      const found = await listing(provider);
       const decision = decideIntent(loaded.state, {
         machines: found.machines.filter((machine) => isOfIntent(machine, intent, stateId)),
         complete: found.complete,
