@@ -172,10 +172,12 @@ def _group_files(node: Node, units: "List[Unit]") -> None:
     _take_ranked(left, take)
     _take_shards(left, take)
     weights = [name for name in left if names.extension(name) in names.WEIGHT_EXT]
+    sides: "Dict[str, List[str]]" = {}
+    for name in left:
+        if names.extension(name) in names.SIDE_EXT:
+            sides.setdefault(names.stem(name), []).append(name)
     for name in weights:
-        own = names.stem(name)
-        sides = [f for f in left if f != name and names.stem(f) == own and names.extension(f) in names.SIDE_EXT]
-        take(name, "file", "file", [name] + sides)
+        take(name, "file", "file", [name] + sides.pop(names.stem(name), []))
     for name in list(left):
         ext = names.extension(name)
         if ext == ".json":

@@ -176,9 +176,11 @@ function groupFiles(node: FolderNode, units: CheckpointUnit[]): void {
   for (const [base, members] of groupsOf(left, (name) => COMPOSER_FILE.exec(name)?.[1])) take(`${base}-rank0.pt`, "composer", members);
   for (const members of groupsOf(left, shardKey).values()) take(members.sort(compareBytes)[0] ?? "", "shards", members);
   const weights = [...left].filter((name) => WEIGHT_EXTENSIONS.has(extension(name)));
+  const sides = groupsOf(left, (name) => (SIDE_EXTENSIONS.has(extension(name)) ? stem(name) : undefined));
   for (const name of weights) {
     const own = stem(name);
-    take(name, "file", [name, ...[...left].filter((f) => f !== name && stem(f) === own && SIDE_EXTENSIONS.has(extension(f)))]);
+    take(name, "file", [name, ...(sides.get(own) ?? [])]);
+    sides.delete(own);
   }
   for (const name of [...left]) {
     const ext = extension(name);
