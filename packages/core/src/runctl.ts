@@ -9,6 +9,7 @@ import { busyWith } from "./engine/busy.ts";
 import { cleanupPorts } from "./engine/cleanup-ports.ts";
 import { driveAll } from "./engine/drive-all.ts";
 import { findExistingMachine } from "./engine/existing-machine.ts";
+import { machineRuns } from "./engine/machine-runs.ts";
 import { type ReconcileReport, reconcile } from "./engine/reconcile.ts";
 import type { ResumePoint } from "./engine/resume-point.ts";
 import { resumeSpec } from "./engine/resume-run.ts";
@@ -22,6 +23,7 @@ import { readStoreEvents } from "./engine/store-events.ts";
 import { AbortedError, ConfigurationError } from "./errors/kinds.ts";
 import type { Cursor, RunctlEvent } from "./events/event-types.ts";
 import { Images } from "./images/images.ts";
+import { Machines } from "./machines/machines.ts";
 import { Parts } from "./parts.ts";
 import { buildPlan } from "./planner/build-plan.ts";
 import { offersFromAll } from "./planner/offers-from-all.ts";
@@ -35,7 +37,8 @@ import type { ResolvedSpec } from "./spec/resolved-spec.ts";
 import { withDefaults } from "./spec/run-defaults.ts";
 import type { Duration, RunSpec } from "./spec/run-spec.ts";
 import { parseDuration } from "./spec/units.ts";
-import { createStorage, type Storage } from "./storage/storage.ts";
+import { createStorage } from "./storage/transfer/storage.ts";
+import type { Storage } from "./storage/transfer/transfer-types.ts";
 import { ResourceTracker } from "./tracker/resource-tracker.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
@@ -47,6 +50,7 @@ export class Runctl implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
+  #machines: Machines | undefined;
   #resources: ResourceTracker | undefined;
   #cleanup: CleanupSafety | undefined;
   #costs: Costs | undefined;
@@ -112,7 +116,13 @@ export class Runctl implements AsyncDisposable {
   /** Adopts, ends or reports what carries this state's id; foreign things are only reported. Buys nothing. */
   async reconcile(options: { dryRun?: boolean | undefined } = {}): Promise<ReconcileReport> {
     this.#mustBeOpen();
-    return reconcile(await this.#parts.engine(), options);
+    const report = await reconcile(await this.#parts.engine(), options);
+    if (options.dryRun === true) return report;
+    const alone = await this.machines.reconcileIntents();
+    report.adopted.push(...alone.adopted);
+    report.ended.push(...alone.ended);
+    report.failures.push(...alone.failures);
+    return report;
   }
 
   /** All providers' offers, cheapest first. One that fails makes the answer partial, not empty. */
@@ -141,7 +151,7 @@ export class Runctl implements AsyncDisposable {
       state,
       clock: options.clock,
       sources: [this.#runRecords()],
-      providers: { get: (name) => registry.find(name), list: () => registry.all() },
+      providers: registry,
       thresholds: options.thresholds,
       logger: options.logger,
       project: options.project(),
@@ -154,7 +164,7 @@ export class Runctl implements AsyncDisposable {
   get cleanup(): CleanupSafety {
     const { options, state, registry } = this.#parts;
     this.#cleanup ??= new CleanupSafety({
-      providers: { get: (name) => registry.find(name), list: () => registry.all() },
+      providers: registry,
       state,
       clock: options.clock,
       sources: [this.#runRecords()],
@@ -163,6 +173,29 @@ export class Runctl implements AsyncDisposable {
       logger: options.logger,
     });
     return this.#cleanup;
+  }
+
+  /** Machines of every provider: created alone, or by runs. */
+  get machines(): Machines {
+    const { options, state, registry } = this.#parts;
+    this.#machines ??= new Machines({
+      providers: registry,
+      state,
+      tracker: this.resources,
+      cleanup: this.cleanup,
+      clock: options.clock,
+      random: options.random,
+      project: options.project(),
+      user: options.user(),
+      logger: options.logger,
+      limits: options.limits,
+      isSessionAlive: async (session) => {
+        const { context } = await this.#parts.engine();
+        return context.leases.judge(session, await context.state.beats()) !== "free";
+      },
+      runs: machineRuns(() => this.#parts.engine()),
+    });
+    return this.#machines;
   }
 
   get costs(): Costs {
@@ -176,7 +209,7 @@ export class Runctl implements AsyncDisposable {
   }
 
   get storage(): Storage {
-    this.#storage ??= createStorage({ stores: this.#parts.stores, clock: this.#parts.options.clock });
+    this.#storage ??= createStorage({ stores: this.#parts.stores, base: this.#parts.options.cwd, clock: this.#parts.options.clock });
     return this.#storage;
   }
 

@@ -20,7 +20,8 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
 
   const commands: Command[] = [{ do: "observe", key: `observe/${n}`, attempt: n }, look];
   if (wantsPruning(state, PRUNE_EVERY)) commands.push({ do: "prune", key: "prune" });
-  if (state.spec.earlyStopping !== undefined && attempt.startedAt !== undefined) commands.push({ do: "judge-metrics", key: "judge-metrics" });
+  if (state.spec.earlyStopping !== undefined && attempt.startedAt !== undefined)
+    commands.push({ do: "judge-metrics", key: "judge-metrics" });
   const { cancel, stop, suspend } = state.requests;
   if (cancel !== undefined) {
     const patienceEnds = Date.parse(cancel.at) + CANCEL_PATIENCE_MS;

@@ -19,7 +19,10 @@ export async function prune(driver: RunDriver): Promise<void> {
   // Candidates of an attempt that runs already are only kept until it has chosen.
   const used = attempt?.startedAt === undefined ? inUse : [attempt.resumedFrom?.location ?? []].flat();
   const store = driver.context.store(state.storeUri);
-  const report = await prunePublished(store, runUri(state.storeUri, state.runId), state.spec.checkpoints.keep, { inUse: used, signal: driver.signal });
+  const report = await prunePublished(store, runUri(state.storeUri, state.runId), state.spec.checkpoints.keep, {
+    inUse: used,
+    signal: driver.signal,
+  });
   const gone = new Set(report.removed.map((removed) => removed.location));
   const manifestKeys = state.checkpoints.filter((known) => gone.has(known.ref.location)).map((known) => known.manifestKey);
   await driver.fact({ type: "checkpoints-pruned", manifestKeys });

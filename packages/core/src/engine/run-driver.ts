@@ -266,9 +266,7 @@ export class RunDriver {
   }
 
   #reconcileStanding(commands: readonly Command[]): void {
-    const wanted = new Map(
-      commands.filter(isStanding).map((command) => [command.key, command]),
-    );
+    const wanted = new Map(commands.filter(isStanding).map((command) => [command.key, command]));
     for (const [key, stop] of this.#standing) {
       if (wanted.has(key)) continue;
       stop();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { RunEvent } from "../events/event-types.ts";
 import type { MetricPoint } from "../metrics/metric-types.ts";
 import { parseDuration } from "../spec/units.ts";
-import { downloadTree } from "../storage/download-tree.ts";
+import { downloadTree } from "../storage/transfer/download-tree.ts";
 import type { Engine } from "./engine.ts";
 import { readLogs, tailOf } from "./log-reader.ts";
 import { resultOf } from "./result.ts";
