@@ -6,7 +6,7 @@ umask 077
 dir=$1 agent=$2 python=$3
 exec 3<&0 </dev/null
 cd "$dir" || exit 42
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid)
+if [ -r /proc/sys/kernel ]; then read -r boot </proc/sys/kernel/random/boot_id; else boot=$(sysctl -n kern.bootsessionuuid); fi
 
 agent() { "$python" -I -S -X utf8 "$agent/lib/__main__.py" "$@"; }
 wall() { date -u +%Y-%m-%dT%H:%M:%SZ; }
@@ -53,9 +53,9 @@ if [ -r guard.json ] && read -r line <guard.json; then
   # The same boot: this guardian's predecessor died, and time went on without it.
   case $line in *"\"$boot\""*) [ "${last:-$up}" -le "$up" ] && base=${last:-$up} ;; esac
 fi
-grep -qs "$boot" boots.jsonl || printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(wall)" "$up" >>boots.jsonl
 fed='' fed_at=$up first=1 since=$up pause=1 saved=-60 ending='' killed=''
 [ -f ended ] || alive supervisor.pid || start_supervisor
+grep -qs "$boot" boots.jsonl || printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(wall)" "$up" >>boots.jsonl
 echo armed
 exec >>agent.log 2>&1
 

@@ -180,7 +180,7 @@ class FileStore(Store):
             raise Missing("there is no %s" % path) from None
         except OSError as error:
             raise StoreError("reading %s failed: %s" % (path, error.strerror or error)) from error
-        return file  # type: ignore[return-value]
+        return file
 
     def get_bytes(self, key: str) -> bytes:
         with self._open(key) as file:

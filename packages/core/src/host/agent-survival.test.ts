@@ -122,6 +122,40 @@ describe("surviving kill -9", () => {
     expect(host.text(attempt, "log")).toBe(before);
   });
 
+  it("after a reboot the attempt is over: the training is not started again, and what it left is told", async () => {
+    const pids = [
+      await host.pid(attempt, "guardian"),
+      await host.pid(attempt, "supervisor"),
+      await host.pid(attempt, "runner", 3),
+      await host.pid(attempt, "runner"),
+    ];
+    for (const pid of pids) kill(pid, "SIGKILL");
+    await until("all are dead", () => pids.every(isZombie));
+    const before = host.text(attempt, "log");
+    // What an earlier boot leaves: the same files, with another boot's id in them.
+    const boot = String(host.json(attempt, "runner.json")?.bootId);
+    for (const name of [
+      "boots.jsonl",
+      "runner.json",
+      "runner.pid",
+      "guardian.pid",
+      "supervisor.pid",
+      "begun.json",
+      "guard.json",
+      "started.pid",
+    ]) {
+      await host.session.write(
+        join(host.dir(attempt), name),
+        host.text(attempt, name).replaceAll(boot, "00000000-0000-4000-8000-000000000000"),
+      );
+    }
+    await host.start(attempt);
+    expect(await host.final(attempt)).toMatchObject({ cause: "reboot", code: null, lost: [] });
+    expect(host.text(attempt, "log")).toBe(before);
+    expect(host.storedLog(attempt).toString()).toBe(before);
+    expect(host.text(attempt, "boots.jsonl").trim().split("\n")).toHaveLength(2);
+  });
+
   it("another attempt of the run starts at once after everything was killed", async () => {
     const pids = [
       await host.pid(attempt, "guardian"),
