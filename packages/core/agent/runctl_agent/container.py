@@ -10,7 +10,7 @@ from .device import gpu_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+    from typing import Any, Dict, List, Optional, Set, Tuple
 
     from .context import Context
     from .installer import Finished
@@ -125,9 +125,9 @@ def prepare_image(ctx: "Context") -> str:
     return str(image)
 
 
-def _run(ctx: "Context", argv: "List[str]", env: "Dict[str, str]", feed: "Optional[Callable[[Any], None]]" = None) -> "Finished":
+def _run(ctx: "Context", argv: "List[str]", env: "Dict[str, str]") -> "Finished":
     try:
-        return installer.run(ctx, argv, "image", env, ctx.dir, feed)
+        return installer.run(ctx, argv, "image", env, ctx.dir)
     except OSError as error:
         raise SetupError("Docker cannot be started", error.strerror or str(error), _ENGINE_FIX) from error
 
@@ -135,7 +135,7 @@ def _run(ctx: "Context", argv: "List[str]", env: "Dict[str, str]", feed: "Option
 def _build(ctx: "Context", docker: str) -> str:
     from hashlib import sha256
 
-    from .build_context import write_context
+    from . import build_context
 
     settings = ctx.attempt["container"]
     name = find_dockerfile(ctx)
@@ -149,7 +149,14 @@ def _build(ctx: "Context", docker: str) -> str:
     for argument in sorted(arguments):
         argv += ["--build-arg", argument]
     env = {**installer.installer_env(ctx), **arguments}
-    finished = _run(ctx, argv + ["-"], env, lambda pipe: write_context(ctx, pipe))
+    try:
+        folder = build_context.prepare(ctx)
+        argv[3] = os.path.join(folder, name)
+        finished = _run(ctx, [*argv, folder], env)
+    except OSError as error:
+        raise SetupError("the image's build context cannot be made", str(error), ["free some space on the machine"]) from error
+    finally:
+        build_context.remove(ctx)
     if finished.code != 0:
         raise SetupError("building the image from %s failed" % name, finished.why, ["correct the Dockerfile and start the run again"])
     with open(id_file, encoding="ascii") as file:

@@ -70,10 +70,9 @@ def run(
     operation: str,
     env: "Dict[str, str]",
     cwd: "Optional[str]" = None,
-    feed: "Optional[Callable[[Any], None]]" = None,
     keep: int = LAST_LINES,
 ) -> Finished:
-    """Runs `argv` in a session of its own to its end, `keep` last lines remembered. `feed` writes the program's standard input (else empty) from a second thread.
+    """Runs `argv` in a session of its own to its end, `keep` last lines remembered. Its standard input is empty.
 
     Raises Cancelled (the program and its children are dead by then) and OSError when it cannot be started.
     """
@@ -94,7 +93,7 @@ def run(
 
     child = subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL if feed is None else subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=cwd,
@@ -102,7 +101,6 @@ def run(
         start_new_session=True,
     )
     try:
-        _feed(child, feed)
         _pump(ctx, child, say)
         code = child.wait()
     except BaseException:
@@ -113,25 +111,6 @@ def run(
             child.stdout.close()
     progress.finish(tail[-1][:200] if tail else None)
     return Finished(code, list(tail))
-
-
-def _feed(child: "Any", feed: "Optional[Callable[[Any], None]]") -> None:
-    if feed is None:
-        return
-    import threading
-
-    def write() -> None:
-        try:
-            feed(child.stdin)
-        except (OSError, ValueError):
-            pass  # the program ended before it had read everything, and says why itself
-        finally:
-            try:
-                child.stdin.close()
-            except OSError:
-                pass
-
-    threading.Thread(target=write, name="runctl-feed", daemon=True).start()
 
 
 def _pump(ctx: "Context", child: "Any", say: "Callable[[bytes], None]") -> None:

@@ -59,7 +59,7 @@ class FakeDocker(ContainerCase):
         program = (
             "#!/usr/bin/python3\nimport json, os, sys\n"
             "with open(%r, 'a') as f: f.write(json.dumps([sys.argv[1:], dict(os.environ)]) + '\\n')\n"
-            "if sys.argv[1] == 'build': sys.stdin.buffer.read(); print('Step 1/1'); open(sys.argv[sys.argv.index('--iidfile') + 1], 'w').write('sha256:1234')\n"
+            "if sys.argv[1] == 'build': print('Step 1/1'); open(sys.argv[sys.argv.index('--iidfile') + 1], 'w').write('sha256:1234')\n"
             "sys.exit(int(os.environ.get('FAKE_' + sys.argv[1].upper(), '0')))\n"
         ) % self.calls
         write(os.path.join(self.programs, "docker"), program, True)
@@ -146,7 +146,7 @@ class FakeDocker(ContainerCase):
         argv, _ = self.argv(attempt)
         (build,) = [call for call in self.called() if call[0][0] == "build"]
         self.assertEqual(self.pairs(build[0], "--build-arg"), ["PIP_URL", "VERSION"])
-        self.assertEqual((build[1]["VERSION"], self.pairs(build[0], "--file")), ("1 2", ["docker/Dockerfile"]))
+        self.assertEqual((build[1]["VERSION"], self.pairs(build[0], "--file")), ("1 2", [attempt.work + "/docker/Dockerfile"]))
         self.assertEqual(argv[argv.index("--entrypoint") + 2], "sha256:1234")
         self.assertIn("Step 1/1", attempt.setup_log)
 
@@ -217,6 +217,9 @@ class RealDocker(ContainerCase):
 
         fetch_inputs(attempt.context())
         attempt.secrets["TOKEN"] = "s3cr3t"
+        attempt.write(".dockerignore", "*.secret\n")
+        attempt.write("key.secret")
+        os.symlink("docker", os.path.join(attempt.work, "link"))
         attempt.write("docker/Dockerfile", "FROM %s\nARG WORD\nENV BUILT=$WORD\nCOPY . /code\nWORKDIR /\n" % docker_engine.IMAGE)
         attempt.write(
             "training dir/train.sh",
@@ -232,7 +235,10 @@ class RealDocker(ContainerCase):
         expected = "built with $(this)\na b\nc\ns3cr3t\n%s\ncpu\nmounted\n" % attempt.work
         self.assertTrue(said.startswith(expected), said)
         self.assertIn("training dir", said)
+        self.assertIn("link", said)
         self.assertNotIn("huge", said)
+        self.assertNotIn("key.secret", said)
+        self.assertFalse(os.path.exists(os.path.join(attempt.dir, "build-context")))
         self.assertIn("read-only", said)
         self.assertTrue(os.path.exists(os.path.join(attempt.dir, "job/notice.json")))
         self.assertNotIn("s3cr3t", subprocess.run(["docker", "history", "--no-trunc", docker_engine.IMAGE], stdout=subprocess.PIPE).stdout.decode())
