@@ -221,9 +221,32 @@ describe("create", () => {
     expect(boundaries).toBeGreaterThan(30);
   });
 
+  it("P-07: aborted while the purchase is being written down, it is ended and not handed out", async () => {
+    const { process, cloud } = setup();
+    const controller = new AbortController();
+    const one = process((target) =>
+      "append" in target
+        ? {
+            ...target,
+            append: async (...args: Parameters<StateStore["append"]>) => {
+              if (args[1][0]?.type === "purchase-created") controller.abort(new Error("enough"));
+              return (target as unknown as StateStore).append(...args);
+            },
+          }
+        : target,
+    );
+    await expect(one.machines.create({ provider: "mem" }, { signal: controller.signal })).rejects.toThrow("enough");
+    expect(aliveIds(cloud)).toEqual([]);
+    expect((await one.tracker.list({ showEnded: true })).map((resource) => resource.state)).toEqual(["ended"]);
+  });
+
   it("P-07: aborted at any call, it rejects with the caller's reason and converges to nothing", async () => {
     let boundaries = 0;
-    for (const identity of ["token", "name"] as const) {
+    for (const [identity, wait] of [
+      ["token", true],
+      ["name", true],
+      ["token", false],
+    ] as const) {
       for (let at = 1; ; at++) {
         const { process, clock, cloud } = setup({}, { capabilities: { identity } });
         const controller = new AbortController();
@@ -235,7 +258,7 @@ describe("create", () => {
             return call();
           }),
         );
-        const result = await one.machines.create({ provider: "mem" }, { wait: true, signal: controller.signal }).then(
+        const result = await one.machines.create({ provider: "mem" }, { wait, signal: controller.signal }).then(
           () => "made",
           (error: unknown) => error,
         );

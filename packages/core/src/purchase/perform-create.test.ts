@@ -3,6 +3,7 @@ import { type Fault, MemoryCloud, memoryProvider, offer } from "../../test/suppo
 import { testClock } from "../../test/support/test-clock.ts";
 import type { Intent } from "../provider/intent.ts";
 import { TAGS } from "../provider/tags.ts";
+import { isOfIntent } from "./find-purchase.ts";
 import { type PerformCreateOptions, performCreate } from "./perform-create.ts";
 
 function setup(capabilities: Parameters<typeof memoryProvider>[1] = {}) {
@@ -169,5 +170,18 @@ describe("performCreate", () => {
     cloud.fault("create", ["reply-lost"]);
     expect((await perform()).type).toBe("ambiguous");
     expect(cloud.calls).toEqual(["create"]);
+  });
+
+  it("ours needs both ids, whatever a provider lists", () => {
+    const machine = (tags: Record<string, string>) => ({
+      ref: { provider: "mem", kind: "machine", id: "m" },
+      name: "m",
+      state: "running" as const,
+      tags,
+    });
+    expect(isOfIntent(machine({ [TAGS.state]: "s1", [TAGS.intent]: "i1" }), { id: "i1" }, "s1")).toBe(true);
+    expect(isOfIntent(machine({ [TAGS.state]: "s2", [TAGS.intent]: "i1" }), { id: "i1" }, "s1")).toBe(false);
+    expect(isOfIntent(machine({ [TAGS.state]: "s1", [TAGS.intent]: "i2" }), { id: "i1" }, "s1")).toBe(false);
+    expect(isOfIntent(machine({ [TAGS.intent]: "i1" }), { id: "i1" }, "s1")).toBe(false);
   });
 });
