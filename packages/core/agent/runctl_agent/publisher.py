@@ -38,7 +38,7 @@ TICKS, TICKS_UNPROVEN = 2, 4
 STABLE_BUT_INVALID = 60.0
 SETTLE_AT_END = 30.0
 RETRY_CAP = 30.0
-RETRIES_AT_END = 4
+RETRIES_AT_END = 5
 
 
 class Publisher:
@@ -336,7 +336,7 @@ class Publisher:
     # Uploading
 
     def _upload_loop(self) -> None:
-        failures = 0
+        failures = failures_at_end = 0
         while True:
             with self._lock:
                 while not self._pending and not self._abandon:
@@ -364,6 +364,9 @@ class Publisher:
                 again = True
             except (StoreError, OSError) as error:
                 failures += 1
+                if self._ending:
+                    failures_at_end += 1
+                    failures = failures_at_end  # a short pause again: there may be little time
                 text = str(error)
                 self._failures[snapshot.seq] = text
                 self._say("checkpoint %s could not be uploaded: %s" % (snapshot.facts["path"], text))
@@ -374,7 +377,7 @@ class Publisher:
                 newer = any(_series(s.facts["path"]) == _series(snapshot.facts["path"]) for s in self._pending)
                 if again and newer:
                     snapshot.drop()  # a newer one of its kind waits: no use in trying the old one again
-                elif again and self._ending and failures >= RETRIES_AT_END:
+                elif again and self._ending and failures_at_end >= RETRIES_AT_END:
                     self._failures[-snapshot.seq] = self._lost_text(snapshot, self._failures.get(snapshot.seq))
                 elif again:
                     self._pending.append(snapshot)

@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 
+from .candidates import look
 from .ckpt_dirs import judge_unit
 from .ckpt_layout import find_units
-from .candidates import look
 from .context import SetupError
 from .formats import TORN, open_tree
 from .hashing import hash_file, list_digest
@@ -70,7 +70,7 @@ def restore(ctx: "Context") -> "Optional[ResumeResult]":
             try:
                 manifest = _manifest(ctx, store, key, key.startswith(prefix))
                 base = {"attempt": manifest["attempt"], "seq": manifest["seq"], "manifest": key}
-                _retry(ctx, lambda b=base: latest.claim(b, iso_now()))  # type: ignore[misc]
+                _retry(ctx, lambda b=base: latest.claim(b, iso_now()))
                 return _restore(ctx, store, key, manifest, root)
             except Rejected as error:
                 ctx.emit({"type": "resume-rejected", "manifest": key, "reason": str(error)})

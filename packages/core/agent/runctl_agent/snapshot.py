@@ -140,5 +140,5 @@ def recover(snap: str) -> "List[Snapshot]":
             shutil.rmtree(snap + "/" + name, ignore_errors=True)
             continue
         prints = {path: tuple(value) for path, value in record["prints"].items()}
-        found.append(Snapshot(snap + "/" + name, int(name), record["facts"], prints, record["linked"]))  # type: ignore[arg-type]
+        found.append(Snapshot(snap + "/" + name, int(name), record["facts"], prints, record["linked"]))
     return found

@@ -556,7 +556,7 @@ def _(d: str) -> None:
 def _real_torch() -> None:
     """Real files of the real writer, where it is installed."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return
 

@@ -201,7 +201,7 @@ class Publishing(CheckpointCase):
         self.until(self.store.waiting.is_set, "the upload of epoch 1 began")
         for epoch in (2, 3, 4):
             self.save(attempt, "epoch-%d.json" % epoch, epoch)
-            self.until(lambda n=epoch: any(s.facts["path"] == "epoch-%d.json" % n for s in publisher._pending), "epoch taken")  # type: ignore[misc]
+            self.until(lambda n=epoch: any(s.facts["path"] == "epoch-%d.json" % n for s in publisher._pending), "epoch taken")
             # The script keeps only its newest save; what was taken is safe.
             os.unlink(self.folder(attempt) + "/epoch-%d.json" % (epoch - 1))
         self.assertEqual([s.facts["path"] for s in publisher._pending], ["epoch-4.json"])
@@ -256,7 +256,7 @@ class Publishing(CheckpointCase):
         for epoch in (1, 2, 3):
             path = self.save(attempt, "epoch-%d.json" % epoch, epoch)
             os.utime(path, (1e9 - epoch * 1e6, 1e9 - epoch * 1e6))
-            self.until(lambda n=epoch: publisher.published == n, "epoch published")  # type: ignore[misc]
+            self.until(lambda n=epoch: publisher.published == n, "epoch published")
         self.assertEqual(self.latest()["manifest"], PREFIX + "1/000003/manifest.json")
         self.assertEqual(self.manifests()[-1]["path"], "epoch-3.json")
 
@@ -266,7 +266,7 @@ class Publishing(CheckpointCase):
         for step in (1, 2):
             path = self.save(attempt, "last.json", step)
             os.utime(path, (1e9 - step * 1e6, 1e9 - step * 1e6))
-            self.until(lambda n=step: publisher.published == n, "save published")  # type: ignore[misc]
+            self.until(lambda n=step: publisher.published == n, "save published")
         self.assertEqual([m["step"] for m in self.manifests()], [1, 2])
 
     def test_10000_files_are_not_hashed_again(self) -> None:

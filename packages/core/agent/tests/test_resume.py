@@ -144,7 +144,7 @@ class Resuming(CheckpointCase):
         for number, path in enumerate(("../../evil", "/etc/cron.d/evil", "a/../../b", "")):
             with self.subTest(path=path):
                 self.assertIn("not plain", self.hostile(files=[{"path": path, "size": 1, "sha256": "0" * 64}]))
-            self.base += "-%d" % number
+            self.base = os.path.join(self.base, str(number))
             os.makedirs(self.base + "/store")
             self.store = type(self.store)(self.base + "/store")
 
@@ -159,11 +159,12 @@ class Resuming(CheckpointCase):
         publisher.look(False)
         publisher._publish(publisher._pending.pop())
         attempt = self.attempt(2)
-        os.makedirs(self.base + "/outside")
-        os.symlink(self.base + "/outside", self.folder(attempt) + "/sub")
+        outside = os.path.join(str(self.base), "outside")
+        os.makedirs(outside)
+        os.symlink(outside, self.folder(attempt) + "/sub")
         self.assertIsNone(resume.prepare(attempt.context()))
         self.assertIn("through a link", self.rejections(attempt)[0][1])
-        self.assertEqual(os.listdir(self.base + "/outside"), [])
+        self.assertEqual(os.listdir(outside), [])
 
     def test_files_that_survived_on_the_disk_are_not_fetched(self) -> None:
         first = self.published(1)
@@ -182,7 +183,7 @@ class Resuming(CheckpointCase):
         def fail(prefix: str) -> Any:
             raise StoreError("the network is gone")
 
-        self.store.list = fail  # type: ignore[method-assign]
+        self.store.list = fail
         resume_tries, resume.TRIES = resume.TRIES, 2
         try:
             with self.assertRaises(SetupError) as caught:
