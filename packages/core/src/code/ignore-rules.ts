@@ -10,6 +10,8 @@ export interface FolderRules {
   /** Path of that folder relative to the project root with a trailing slash, "" for the root. */
   base: string;
   matcher: Ignore;
+  /** The lines, to tell later whether they have changed. */
+  text: string;
   /** For rules of folders above the root: the root's path below them, with a trailing slash. */
   above: string;
 }
@@ -30,7 +32,7 @@ function readIfThere(path: string): string {
 export function rulesOfFolder(folder: string, base: string, names: { git: boolean; runctl: boolean }): FolderRules | undefined {
   const text = [names.git ? readIfThere(join(folder, ".gitignore")) : "", names.runctl ? readIfThere(join(folder, ".runctlignore")) : ""];
   if (text.every((part) => part.trim() === "")) return undefined;
-  return { base, above: "", matcher: newMatcher().add(text.join("\n")) };
+  return { base, above: "", text: text.join("\n"), matcher: newMatcher().add(text.join("\n")) };
 }
 
 /**
@@ -48,7 +50,7 @@ export function rulesAboveRoot(root: string): FolderRules[] {
   const wayDown = relative(top, root);
   const add = (folder: string, text: string): void => {
     const way = relative(folder, root).split("\\").join("/");
-    if (text.trim() !== "") rules.push({ base: "", above: way === "" ? "" : `${way}/`, matcher: newMatcher().add(text) });
+    if (text.trim() !== "") rules.push({ base: "", above: way === "" ? "" : `${way}/`, text, matcher: newMatcher().add(text) });
   };
   add(top, readIfThere(join(top, ".git", "info", "exclude")));
   let at = top;

@@ -1,7 +1,7 @@
 import { NotFoundError } from "../errors/kinds.ts";
 import type { ObjectStore } from "../provider/object-store.ts";
 import { joinKey } from "../storage/location.ts";
-import type { KnownPack } from "./stat-index.ts";
+import { eachBlob, type KnownPack } from "./stat-index.ts";
 import { parseTreeManifest } from "./tree-manifest.ts";
 
 /** Where a content lies in the store. */
@@ -32,9 +32,9 @@ export class KnownBlobs {
     for (const pack of packs) {
       if (this.#packs.has(pack.key)) continue;
       this.#packs.set(pack.key, pack);
-      for (const [sha256, offset, size] of pack.blobs) {
+      eachBlob(pack, (sha256, offset, size) => {
         if (!this.#places.has(sha256)) this.#places.set(sha256, { pack, offset, size });
-      }
+      });
     }
   }
 
@@ -43,7 +43,7 @@ export class KnownBlobs {
     this.#checks.set(pack.key, Promise.resolve(true));
     this.#present.add(pack.key);
     this.#packs.set(pack.key, pack);
-    for (const [sha256, offset, size] of pack.blobs) this.#places.set(sha256, { pack, offset, size });
+    eachBlob(pack, (sha256, offset, size) => void this.#places.set(sha256, { pack, offset, size }));
   }
 
   get packs(): KnownPack[] {
@@ -86,9 +86,9 @@ export class KnownBlobs {
 
   #forget(pack: KnownPack): void {
     this.#packs.delete(pack.key);
-    for (const [sha256] of pack.blobs) {
+    eachBlob(pack, (sha256) => {
       if (this.#places.get(sha256)?.pack === pack) this.#places.delete(sha256);
-    }
+    });
   }
 }
 
@@ -116,7 +116,7 @@ export async function packsOfNewestTree(store: ObjectStore, prefix: string, sign
   );
   for (const file of tree.files) {
     const pack = packs[file.pack];
-    if (pack !== undefined && file.offset + file.size <= pack.size) pack.blobs.push([file.sha256, file.offset, file.size]);
+    if (pack !== undefined && file.offset + file.size <= pack.size) pack.blobs.push(file.sha256, file.offset, file.size);
   }
   return packs.filter((pack) => pack !== undefined);
 }

@@ -120,7 +120,7 @@ export class PackWriter {
   add(sha256: string, bytes: Uint8Array): Promise<void> | undefined {
     this.#rethrow();
     this.#open ??= this.#create();
-    this.#open.blobs.push([sha256, this.#open.size, bytes.length]);
+    this.#open.blobs.push(sha256, this.#open.size, bytes.length);
     const wait = this.#open.append(bytes);
     if (this.#open.size < this.#options.packBytes) return wait;
     const full = this.#open;
@@ -139,7 +139,7 @@ export class PackWriter {
     return {
       append: (bytes) => pack.append(bytes),
       commit: (sha256) => {
-        pack.blobs.push([sha256, 0, pack.size]);
+        pack.blobs.push(sha256, 0, pack.size);
         return this.#seal(pack);
       },
       discard: async () => {

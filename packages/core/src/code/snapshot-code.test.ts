@@ -183,6 +183,24 @@ describe("snapshotCode", () => {
     expect((await snapshotCode(real)).sha256).toBe(second.sha256);
   });
 
+  it("applies changed rules at once, whatever the cache remembers", async () => {
+    for (const path of ["a", "b.csv", "c.txt", "sub/d.csv"]) put(path);
+    const files = async (more: Partial<SnapshotCodeOptions> = {}): Promise<string[]> =>
+      manifestOf((await snapshotCode(options(more))).sha256).files.map((file) => file.path);
+    expect(await files()).toEqual(["a", "b.csv", "c.txt", "sub/d.csv"]);
+    put(".gitignore", "*.csv\n");
+    expect(await files()).toEqual([".gitignore", "a", "c.txt"]);
+    expect(await files({ include: ["b.csv"] })).toEqual([".gitignore", "a", "b.csv", "c.txt"]);
+    expect(await files({ exclude: ["c.*"] })).toEqual([".gitignore", "a"]);
+    expect(await files()).toEqual([".gitignore", "a", "c.txt"]);
+    put("sub/.gitignore", "!d.csv\n");
+    expect(await files()).toEqual([".gitignore", "a", "c.txt", "sub/.gitignore", "sub/d.csv"]);
+    unlinkSync(join(root, ".gitignore"));
+    mkdirSync(join(root, ".git/info"), { recursive: true });
+    writeFileSync(join(root, ".git/info/exclude"), "c.txt\n");
+    expect(await files()).toEqual(["a", "b.csv", "sub/.gitignore", "sub/d.csv"]);
+  });
+
   it("works without writing a byte when inspecting, and from a tree that cannot be written", async () => {
     put("a");
     await inspectCode(options());

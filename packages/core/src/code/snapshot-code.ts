@@ -71,6 +71,8 @@ async function prepare(options: InspectCodeOptions, clock: Clock): Promise<Prepa
   options.signal?.throwIfAborted();
   const startedAt = clock.now();
   const root = await existingFolder(options.root);
+  const id = indexId(root, options.prefix);
+  const index = options.cacheDir === undefined ? undefined : loadIndex(options.cacheDir, id);
   const tree = await walkTree({
     root,
     include: options.include ?? [],
@@ -78,9 +80,8 @@ async function prepare(options: InspectCodeOptions, clock: Clock): Promise<Prepa
     excludeDirs: await foldersToLeaveOut(root, options),
     clock,
     signal: options.signal,
+    remembered: index,
   });
-  const id = indexId(root, options.prefix);
-  const index = options.cacheDir === undefined ? undefined : loadIndex(options.cacheDir, id);
   const known = new KnownBlobs(options.store, options.prefix, options.signal);
   known.add(index?.packs ?? (await packsOfNewestTree(options.store, options.prefix, options.signal)));
   return { root, id, tree, index, known, startedAt };
@@ -181,7 +182,7 @@ export async function snapshotCode(options: SnapshotCodeOptions): Promise<CodeSn
     await finishing;
     for (const pack of written) known.addWritten(pack);
     if (await isStored(options, inspection.sha256, known, index, signal)) {
-      if (survey.read === 0) return { ...inspection, manifestKey: treeKey(inspection.sha256) };
+      if (survey.read === 0 && index?.rules === tree.rules) return { ...inspection, manifestKey: treeKey(inspection.sha256) };
     }
     const manifest = buildManifest(tree, survey, known);
     const storing = storeManifest(options, manifest, inspection.sha256, known, signal);
@@ -191,7 +192,7 @@ export async function snapshotCode(options: SnapshotCodeOptions): Promise<CodeSn
       saveIndex(
         cacheDir,
         id,
-        { files: survey.files, packs, tree: { sha256: inspection.sha256, packs: manifest.packs } },
+        { files: survey.files, packs, tree: { sha256: inspection.sha256, packs: manifest.packs }, rules: tree.rules },
         startedAt,
         random,
       );
@@ -298,7 +299,7 @@ function packsToRemember(known: KnownBlobs, used: readonly string[], files: numb
   let room = Math.max(50_000, 4 * files);
   for (const pack of known.packs.reverse()) {
     if (inUse.has(pack.key)) continue;
-    room -= pack.blobs.length;
+    room -= pack.blobs.length / 3;
     if (room < 0) break;
     kept.push(pack);
   }

@@ -10,8 +10,8 @@ export type { FileStat };
 export interface KnownPack {
   key: string;
   size: number;
-  /** sha256, offset, size. */
-  blobs: Array<[sha256: string, offset: number, size: number]>;
+  /** sha256, offset, size, and so on: one flat list, because it parses several times faster. */
+  blobs: Array<string | number>;
 }
 
 /** What an earlier snapshot of this root into this store learnt. A cache and no more: any of it may be wrong or missing. */
@@ -21,6 +21,13 @@ export interface StatIndex {
   packs: KnownPack[];
   /** The newest tree written and the packs it uses. */
   tree: { sha256: string; packs: string[] } | undefined;
+  /** Digest of the rules under which the files were found. */
+  rules: string;
+}
+
+/** Calls `visit` for every blob of a pack. */
+export function eachBlob(pack: KnownPack, visit: (sha256: string, offset: number, size: number) => void): void {
+  for (let n = 0; n + 3 <= pack.blobs.length; n += 3) visit(String(pack.blobs[n]), Number(pack.blobs[n + 1]), Number(pack.blobs[n + 2]));
 }
 
 /**
@@ -32,7 +39,8 @@ const RACY_MS = 2000;
 /** path, size, mtimeMs, ctimeMs, ino, number of the content; one flat list, because it parses several times faster. */
 const COLUMNS = 6;
 interface Stored {
-  v: 1;
+  v: 2;
+  rules: string;
   files: Array<string | number>;
   contents: string[];
   packs: KnownPack[];
@@ -79,7 +87,7 @@ function writeChecked(path: string, value: unknown, random: Random): void {
 /** Loads the index, plus packs that a killed snapshot had already brought to the store. undefined when there is nothing. */
 export function loadIndex(cacheDir: string, id: string): StatIndex | undefined {
   const stored = readChecked<Stored>(indexPath(cacheDir, id));
-  const packs = new Map<string, KnownPack>(stored?.v === 1 ? stored.packs.map((pack) => [pack.key, pack]) : []);
+  const packs = new Map<string, KnownPack>(stored?.v === 2 ? stored.packs.map((pack) => [pack.key, pack]) : []);
   let names: string[] = [];
   try {
     names = readdirSync(packFolder(cacheDir, id));
@@ -87,19 +95,24 @@ export function loadIndex(cacheDir: string, id: string): StatIndex | undefined {
     // None.
   }
   for (const name of names) {
-    const pack = name.endsWith(".json") ? readChecked<KnownPack>(join(packFolder(cacheDir, id), name)) : undefined;
+    const pack = name.endsWith("-2.json") ? readChecked<KnownPack>(join(packFolder(cacheDir, id), name)) : undefined;
     if (pack !== undefined) packs.set(pack.key, pack);
   }
-  if (stored?.v !== 1 && packs.size === 0) return undefined;
+  if (stored?.v !== 2 && packs.size === 0) return undefined;
   const files = new Map<string, FileStat & { sha256: string }>();
-  const rows = stored?.v === 1 ? stored.files : [];
+  const rows = stored?.v === 2 ? stored.files : [];
   for (let n = 0; n + COLUMNS <= rows.length; n += COLUMNS) {
     const sha256 = stored?.contents[Number(rows[n + 5])];
     if (sha256 === undefined) continue;
     const [size, mtimeMs, ctimeMs, ino] = [Number(rows[n + 1]), Number(rows[n + 2]), Number(rows[n + 3]), Number(rows[n + 4])];
     files.set(String(rows[n]), { size, mtimeMs, ctimeMs, ino, sha256 });
   }
-  return { files, packs: [...packs.values()], tree: stored?.v === 1 ? (stored.tree ?? undefined) : undefined };
+  return {
+    files,
+    packs: [...packs.values()],
+    tree: stored?.v === 2 ? (stored.tree ?? undefined) : undefined,
+    rules: stored?.v === 2 ? stored.rules : "",
+  };
 }
 
 /** Remembers one pack at once, so that a snapshot that is killed later does not send it again. */
@@ -109,14 +122,14 @@ export function rememberPack(cacheDir: string, id: string, pack: KnownPack, rand
   } catch {
     return;
   }
-  writeChecked(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}.json`), pack, random);
+  writeChecked(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}-2.json`), pack, random);
 }
 
 /** Saves the index; `readAt` is the wall time before the first file was read. Never throws. */
 export function saveIndex(
   cacheDir: string,
   id: string,
-  index: { files: ReadonlyArray<FileStat & { path: string; sha256: string }>; packs: KnownPack[]; tree: StatIndex["tree"] },
+  index: { files: ReadonlyArray<FileStat & { path: string; sha256: string }>; packs: KnownPack[]; tree: StatIndex["tree"]; rules: string },
   readAt: number,
   random: Random,
 ): void {
@@ -137,10 +150,10 @@ export function saveIndex(
   } catch {
     return;
   }
-  const stored: Stored = { v: 1, files, contents, packs: index.packs, tree: index.tree ?? null };
+  const stored: Stored = { v: 2, rules: index.rules, files, contents, packs: index.packs, tree: index.tree ?? null };
   writeChecked(indexPath(cacheDir, id), stored, random);
   // Only what the index now holds may go; a pack that another process has just added stays.
-  for (const pack of index.packs) rmSync(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}.json`), { force: true });
+  for (const pack of index.packs) rmSync(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}-2.json`), { force: true });
 }
 
 /** True when the index knows this very version of the file. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync, type Stats } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { SyncError } from "../errors/kinds.ts";
@@ -32,6 +33,8 @@ export interface WalkedTree {
   /** Folders without any included entry. */
   dirs: string[];
   remarks: CodeRemarks;
+  /** Digest of everything that decided which files belong. */
+  rules: string;
 }
 
 export interface WalkOptions {
@@ -43,6 +46,8 @@ export interface WalkOptions {
   excludeDirs: readonly string[];
   clock: Clock;
   signal?: AbortSignal | undefined;
+  /** Files that an earlier walk found under rules of this digest: their rules need not be tried again while the digest holds. */
+  remembered?: { rules: string; files: ReadonlyMap<string, unknown> } | undefined;
 }
 
 function unreadable(path: string, error: unknown): SyncError {
@@ -70,21 +75,36 @@ function refuseBadNames(folder: string): void {
 
 /** Every file, link and empty folder that belongs to the snapshot. Gives way to the event loop; throws SyncError. */
 export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
+  const tree = await walkOnce(options);
+  // Which rules there are is known at the end only. They seldom change, so the walk trusts and, when it was wrong, goes again.
+  return options.remembered === undefined || options.remembered.rules === tree.rules
+    ? tree
+    : walkOnce({ ...options, remembered: undefined });
+}
+
+async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
   const { root } = options;
   const include = includeRules(options.include);
   const excluded = patternMatcher(options.exclude);
   const hard = new Set(options.excludeDirs.map((folder) => folder.replace(/\/+$/, "")));
   const slice = timeSlice(options.clock, options.signal);
+  const remembered = options.remembered?.files;
+  const above = rulesAboveRoot(root);
+  const digest = createHash("sha256").update(
+    JSON.stringify([1, options.include, options.exclude, options.excludeDirs, above.map((rule) => [rule.above, rule.text])]),
+  );
   const files: WalkedFile[] = [];
   const links: Array<{ path: string; target: string }> = [];
   const folders: string[] = [];
   const remarks = noRemarks();
   // Entries are taken in byte order of the whole paths (a folder sorts as its name with the slash), so nothing is sorted at the end.
-  const stack: Frame[] = [{ path: "", rules: rulesAboveRoot(root), ignored: false, entries: undefined, next: 0 }];
+  const stack: Frame[] = [{ path: "", rules: above, ignored: false, entries: undefined, next: 0 }];
 
   for (let at = stack.at(-1); at !== undefined; at = stack.at(-1)) {
     if (at.entries === undefined) {
+      const inherited = at.rules;
       const opened = openFolder(root, at, include);
+      if (at.rules !== inherited) digest.update(JSON.stringify([at.path, at.rules.at(-1)?.text]));
       if (opened === undefined) {
         stack.pop();
         continue;
@@ -115,7 +135,7 @@ export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
       if (!ignored || include.mayMatchBelow(tested)) stack.push({ path: tested, rules: at.rules, ignored, entries: undefined, next: 0 });
       continue;
     }
-    const ignored = (at.ignored || isIgnored(at.rules, path)) && !include.matches(path);
+    const ignored = remembered?.has(path) !== true && (at.ignored || isIgnored(at.rules, path)) && !include.matches(path);
     if (looksSecret(name, false)) {
       if (!include.isExactly(path)) {
         if (!ignored) remarks.secretsLeftOut.push(path);
@@ -151,7 +171,7 @@ export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
     const throughLink = [...targets.keys()].some((other) => target.startsWith(`${other}/`));
     if (target !== "" && !known.has(target) && !throughLink) remarks.linksDangling.push(link.path);
   }
-  return { files, links, dirs, remarks };
+  return { files, links, dirs, remarks, rules: digest.digest("hex") };
 }
 
 interface Frame {
