@@ -29,9 +29,10 @@ class Beside:
         self.load_publisher(restored)
         if self.publisher is not None:
             self.publisher.start()
-        checkpoints = self._ctx.attempt["checkpoints"]
+        checkpoints = self._ctx.attempt["checkpoints"] or {}
         note = None if self.publisher is None else self.publisher.note_metrics
-        self.lines = LogLines(os.path.join(self._ctx.dir, "log"), checkpoints["metricPatterns"] if checkpoints else [], note)
+        log = os.path.join(self._ctx.dir, "log")
+        self.lines = LogLines(log, checkpoints.get("metricPatterns") or [], note, checkpoints.get("metricNames"))
         threading.Thread(target=self._collect, args=(training, over), name="outputs", daemon=True).start()
 
     def load_publisher(self, restored: "Optional[str]") -> None:

@@ -15,9 +15,17 @@ NAMES = ("global_step", "step", "iteration", "iter")
 class LogLines:
     """Follows a log file by its own offset."""
 
-    def __init__(self, path: str, patterns: "List[str]", note: "Optional[Callable[[Dict[str, float]], None]]") -> None:
+    def __init__(
+        self,
+        path: str,
+        patterns: "List[str]",
+        note: "Optional[Callable[[Dict[str, float]], None]]",
+        names: "Optional[List[Optional[str]]]" = None,
+    ) -> None:
+        """`names[i]` is the metric of `patterns[i]`, whose group `value` or first group is the number."""
         self._path = path
         self._sources = patterns
+        self._names = names or []
         self._note = note
         self._compiled = None  # type: Optional[List[Any]]
         self._step = None  # type: Any
@@ -51,10 +59,12 @@ class LogLines:
 
         self._step = re.compile(r"(?:^|[^A-Za-z0-9_])[\"']?(?:%s)[\"']?\s*[:=]?\s*\[?(\d+)" % "|".join(NAMES), re.IGNORECASE)
         self._compiled = []
-        for source in self._sources:
+        for index, source in enumerate(self._sources):
+            name = self._names[index] if index < len(self._names) else None
             try:
                 # Named groups are the one thing in which Python and JavaScript differ here.
-                self._compiled.append(re.compile(source.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")))
+                pattern = re.compile(source.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!"))
+                self._compiled.append((pattern, name))
             except re.error:
                 continue
 
@@ -72,23 +82,31 @@ class LogLines:
             return
         metrics = {}  # type: Dict[str, float]
         for line in lines:
-            for pattern in self._compiled or []:
+            for pattern, name in self._compiled or []:
                 found = pattern.search(line)
                 if found:
-                    metrics.update(_values(found))
+                    metrics.update(_values(found, name))
         if metrics:
             if self.step is not None:
                 metrics.setdefault("step", self.step)
             self._note(metrics)
 
 
-def _values(found: "Any") -> "Dict[str, float]":
-    """Named groups are metrics; else two groups are name and value."""
-    named = found.groupdict() or ({found.group(1): found.group(2)} if found.re.groups == 2 else {})
+def _values(found: "Any", name: "Optional[str]") -> "Dict[str, float]":
+    """The same rule as the controller's: group `value` or the first is the number, group `name` or the given name says of what.
+    Without either, each named group is a metric, and of two plain groups the first is the name."""
+    groups = found.groupdict()
+    known = groups.get("name") or name
+    if known is not None and found.re.groups > 0:
+        pairs = {known: groups.get("value") or found.group(1)}
+    elif groups:
+        pairs = groups
+    else:
+        pairs = {found.group(1): found.group(2)} if found.re.groups == 2 else {}
     values = {}
-    for name, text in named.items():
+    for key, text in pairs.items():
         try:
-            values[str(name)] = float(text)
+            values[str(key)] = float(text)
         except (TypeError, ValueError):
             continue
     return values

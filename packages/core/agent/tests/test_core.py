@@ -248,9 +248,15 @@ class ControlTest(Folder):
 
 
 class LogTest(Folder):
-    def lines(self, patterns: "List[str]") -> "tuple[LogLines, Dict[str, float]]":
+    def lines(self, patterns: "List[str]", names: "Any" = None) -> "tuple[LogLines, Dict[str, float]]":
         noted: "Dict[str, float]" = {}
-        return LogLines(self.path("log"), patterns, noted.update), noted
+        return LogLines(self.path("log"), patterns, noted.update, names), noted
+
+    def test_metrics_are_named_as_the_controller_names_them(self) -> None:
+        look, noted = self.lines([r"l=([0-9.]+)", r"(?<name>\w+)!(?<value>[0-9.]+)", r"a=(?<step>\d+) v=(?<value>\S+)"], ["val/loss", None, "v"])
+        self.write("log", b"l=0.5 acc!0.9\na=3 v=7\n")
+        look.look()
+        self.assertEqual(noted, {"val/loss": 0.5, "acc": 0.9, "v": 7.0})
 
     def test_steps_and_metrics(self) -> None:
         look, noted = self.lines([r"loss=(?<loss>[0-9.e-]+)", r"(acc)uracy: ([0-9.]+)", "(unclosed"])

@@ -5,14 +5,14 @@ import type { AttemptFile } from "./attempt-file.ts";
 import { AttemptFixture, until } from "./testing/attempt-fixture.ts";
 
 /** Saves whole files by rename, one a step, and goes on from the file that it is given. */
-const TRAIN = `import os, signal, sys, time
+const TRAIN = `import json, os, signal, sys, time
 folder = os.environ["RUNCTL_CHECKPOINT_DIR"]
-step = int(open(sys.argv[sys.argv.index("--from") + 1]).read()) if "--from" in sys.argv else 0
+step = json.load(open(sys.argv[sys.argv.index("--from") + 1]))["step"] if "--from" in sys.argv else 0
 print("from step", step, "env", os.path.basename(os.environ["RUNCTL_RESUME_FROM"]))
 def save():
     tmp = os.path.join(folder, ".tmp")
-    with open(tmp, "w") as f: f.write(str(step))
-    os.rename(tmp, os.path.join(folder, "step-%d.txt" % step))
+    with open(tmp, "w") as f: json.dump({"step": step}, f)
+    os.rename(tmp, os.path.join(folder, "step-%d.json" % step))
     print("step", step, "loss=%.2f" % (1 / (step + 1)))
 def stop(*_):
     save(); sys.exit(0)
@@ -61,13 +61,13 @@ describe("checkpoints and outputs of an attempt", () => {
     expect(stopped).toMatchObject({ cause: "stop", code: 0, lost: [], resumedFrom: null });
     const last = Number([...host.text(first, "log").matchAll(/^step (\d+)/gm)].at(-1)?.[1]);
     const manifest = JSON.parse(readFileSync(join(host.store, String(stopped.newestCheckpoint)), "utf8"));
-    expect(manifest).toMatchObject({ path: `step-${last}.txt`, attempt: 1, step: last });
+    expect(manifest).toMatchObject({ path: `step-${last}.json`, attempt: 1, step: last });
     const { events } = await host.client.observe(host.session, "run1", 1);
     expect(events.filter((event) => event.type === "checkpoint-published")).toHaveLength(stopped.published);
 
     const second = order(2);
     await host.start(second);
-    await host.log(second, `from step ${last} env step-${last}.txt`);
+    await host.log(second, `from step ${last} env step-${last}.json`);
     await host.session.write(join(host.home, "gate"), "");
     const done = await host.final(second);
     expect(done).toMatchObject({ cause: "exit", code: 0, lost: [], resumedFrom: stopped.newestCheckpoint });

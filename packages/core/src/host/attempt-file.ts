@@ -42,6 +42,8 @@ export interface AttemptFile {
     suggestedSaveSeconds: number | null;
     /** Regular expressions (Python and JavaScript common subset) for metrics put into manifests. */
     metricPatterns: string[];
+    /** The metric's name for each pattern (as `MetricPattern.name`); null: the pattern's group `name`, or named groups, say it. */
+    metricNames?: Array<string | null> | undefined;
   };
   /** SIGTERM/30 when checkpoints is null. */
   stop: { signal: "SIGTERM" | "SIGUSR1" | "SIGINT"; graceSeconds: number };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-// What the host agent writes into its attempt folder (docs/decisions/host-protocol.md). Read tolerantly: unknown fields are kept
+// What the host agent writes into its attempt folder (docs/decisions/0002-host-agent.md). Read tolerantly: unknown fields are kept
 // out, a record that does not parse is treated as not there yet and reported.
 
 /** The phases of an attempt on the host, in order. */
