@@ -1,0 +1,72 @@
+// The public API of each entry point as a text in git (packages/*/etc/*.api.md): a change of it is a change that a reviewer sees.
+// Without arguments: fails when a report differs. With --update: writes the reports.
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-extractor";
+import { packages, root } from "./lib/workspace.ts";
+
+const update = process.argv.includes("--update");
+const temp = join(root, "temp", "api");
+mkdirSync(temp, { recursive: true });
+
+for (const { name, folder, entries } of packages()) {
+  for (const entry of entries) {
+    const title = entry === "index" ? name : `${name}/${entry}`;
+    const unscoped = name.replace(/^@runctl\//, "");
+    const report = `${unscoped}${entry === "index" ? "" : `-${entry}`}.api.md`;
+    const problems: string[] = [];
+    const config = ExtractorConfig.prepare({
+      configObjectFullPath: join(folder, "api-extractor.json"),
+      packageJsonFullPath: join(folder, "package.json"),
+      configObject: {
+        projectFolder: folder,
+        mainEntryPointFilePath: join(folder, "dist", `${entry}.d.ts`),
+        newlineKind: "lf",
+        compiler: {
+          overrideTsconfig: {
+            compilerOptions: { target: "ES2022", lib: ["ES2023", "ESNext.Disposable"], module: "NodeNext", moduleResolution: "NodeNext", types: ["node"], strict: true, skipLibCheck: true },
+            files: [join(folder, "dist", `${entry}.d.ts`)],
+          },
+        },
+        apiReport: { enabled: true, reportFileName: report, reportFolder: join(folder, "etc"), reportTempFolder: temp },
+        docModel: { enabled: false },
+        dtsRollup: { enabled: false },
+        tsdocMetadata: { enabled: false },
+        messages: {
+          compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
+          extractorMessageReporting: {
+            default: { logLevel: ExtractorLogLevel.Error },
+            // Everything exported is public; there are no release tags to forget.
+            "ae-missing-release-tag": { logLevel: ExtractorLogLevel.None },
+            // The types behind a signature that nobody needs to name.
+            "ae-forgotten-export": { logLevel: ExtractorLogLevel.None, addToApiReportFile: false },
+            "ae-unresolved-link": { logLevel: ExtractorLogLevel.None },
+          },
+          tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
+        },
+      },
+    });
+    const result = Extractor.invoke(config, {
+      localBuild: true,
+      messageCallback: (message) => {
+        message.handled = true;
+        if (message.logLevel === ExtractorLogLevel.Error) problems.push(message.formatMessageWithLocation(root));
+      },
+    });
+    const committed = join(folder, "etc", report);
+    const shown = relative(root, committed);
+    if (problems.length > 0) fail(title, problems.join("\n"));
+    else if (!update && result.apiReportChanged) fail(title, difference(result.apiReportChanged, committed, shown));
+    else console.log(`PASS API report of ${title}`);
+  }
+}
+rmSync(temp, { recursive: true, force: true });
+
+function fail(title: string, why: string): void {
+  console.log(`FAIL API report of ${title}\n${why}`);
+  process.exitCode = 1;
+}
+
+function difference(_changed: boolean, path: string, shown: string): string {
+  return existsSync(path) ? `${shown} differs from the build (${readFileSync(path, "utf8").length} characters now).` : `${shown} is missing.`;
+}
