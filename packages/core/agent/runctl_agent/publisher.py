@@ -478,9 +478,14 @@ def baseline(ctx: "Context") -> "Dict[str, Any]":
     return record
 
 
+# Numbers that tell different things apart rather than older from newer.
+_MEMBER = re.compile(r"((?:rank|seed|fold|shard|part|member|worker|gpu|device)[-_=]?[0-9]+)|[0-9]+", re.I)
+
+
 def _series(path: str) -> str:
-    """epoch-3.pt and epoch-4.pt are one series, best.pt is another."""
-    return re.sub(r"[0-9]+", "#", path)
+    """epoch-3.pt and epoch-4.pt are one series; best.pt is another, and so are fold1/best.pt and fold2/best.pt, rank0.pt and rank1.pt."""
+    folder, _, name = path.rpartition("/")
+    return folder + "/" + _MEMBER.sub(lambda found: found.group(1) or "#", name)
 
 
 def _print_of(unit: "Unit", prints: "Dict[str, Print]") -> str:

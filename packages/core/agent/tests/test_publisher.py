@@ -483,6 +483,18 @@ class Publishing(CheckpointCase):
 
 
 class Looking(unittest.TestCase):
+    def test_what_replaces_what(self) -> None:
+        for older, newer, same in (
+            ("epoch-3.pt", "epoch-4.pt", True),
+            ("logs/epoch=1-step=10.ckpt", "logs/epoch=2-step=20.ckpt", True),
+            ("checkpoint-500", "checkpoint-1000", True),
+            ("best.pt", "last.pt", False),
+            ("fold1/best.pt", "fold2/best.pt", False),
+            ("rank_0.pt", "rank_1.pt", False),
+            ("step5-rank0.pt", "step6-rank0.pt", True),
+        ):
+            self.assertEqual(publisher_module._series(older) == publisher_module._series(newer), same, (older, newer))
+
     def test_rest_and_rewriting(self) -> None:
         stability = Stability()
         stability.update({"a": (1, 2, 3, 100)})
