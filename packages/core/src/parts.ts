@@ -1,15 +1,22 @@
 import { join } from "node:path";
+import type { ResourceRecord, ResourceSource } from "./cost/resource-record.ts";
 import type { EngineContext } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
 import { LeaseWatch } from "./engine/lease-watch.ts";
 import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
+import { loadRun } from "./engine/run-log.ts";
+import { runRecords } from "./engine/run-records.ts";
 import { ControllerSession } from "./engine/session.ts";
 import { SlotGate } from "./engine/slot-gate.ts";
+import { spendingOf } from "./engine/spending.ts";
+import { spentUsd } from "./engine/spent.ts";
 import { ConfigurationError } from "./errors/kinds.ts";
+import { encodeCursor } from "./events/cursor.ts";
 import { EventBus } from "./events/event-bus.ts";
 import type { RunctlEvent } from "./events/event-types.ts";
 import { createHostClient } from "./host/create-host-client.ts";
 import type { ObjectStore } from "./provider/object-store.ts";
+import type { Notice } from "./provider/plan.ts";
 import { ProviderRegistry } from "./registry/provider-registry.ts";
 import type { ResolvedOptions } from "./spec/options.ts";
 import { resolveSecrets } from "./spec/secrets.ts";
@@ -17,6 +24,10 @@ import { fileState } from "./state/file-state.ts";
 import type { StateStore } from "./state/state-store.ts";
 import { asFolder } from "./storage/location.ts";
 import { createStoreRegistry, type StoreRegistry } from "./storage/store-registry.ts";
+import { ResourceTracker } from "./tracker/resource-tracker.ts";
+import { isoNow } from "./util/clock.ts";
+
+const COST_LOOK_MS = 30_000;
 
 /**
  * The rooms of one Runctl object, made when first needed: a constructor touches neither network nor disk.
@@ -30,6 +41,7 @@ export class Parts {
   #state: StateStore | undefined;
   #stores: StoreRegistry | undefined;
   #engine: Promise<Engine> | undefined;
+  #tracker: ResourceTracker | undefined;
 
   constructor(options: ResolvedOptions) {
     this.options = options;
@@ -73,6 +85,53 @@ export class Parts {
     return this.#engine;
   }
 
+  /** The ledger of everything billable: runs first, then what was made alone. */
+  get tracker(): ResourceTracker {
+    const { options, state, registry } = this;
+    this.#tracker ??= new ResourceTracker({
+      state,
+      clock: options.clock,
+      sources: [this.runLedger],
+      providers: registry,
+      thresholds: options.thresholds,
+      logger: options.logger,
+      project: options.project(),
+      user: options.user(),
+      onWarning: (warning) => this.#emit({ type: "cost-threshold", threshold: warning.key, limit: warning.limit, actual: warning.actual }),
+    });
+    return this.#tracker;
+  }
+
+  readonly runLedger: ResourceSource = {
+    records: (options) => this.#runRecords(options),
+  };
+
+  alarm(alarm: Notice): void {
+    this.#emit({ type: "alarm", ...alarm });
+  }
+
+  /** Looks at the thresholds now and then while machines come and go; never more often than every 30 s. */
+  #watchCosts(): void {
+    let last = Number.NEGATIVE_INFINITY;
+    this.bus.onAny((event) => {
+      if (event.type !== "machine-created" && event.type !== "checkpoint-published" && event.type !== "machine-ended") return;
+      const now = this.options.clock.monotonic();
+      if (now - last < COST_LOOK_MS) return;
+      last = now;
+      this.tracker.summary().catch((error: unknown) => this.options.logger.debug?.("costs could not be summed", { error: String(error) }));
+    });
+  }
+
+  async *#runRecords(options?: { from?: string | undefined }): AsyncGenerator<ResourceRecord> {
+    yield* runRecords(this.state, await this.state.stateId()).records(options);
+  }
+
+  /** Events that belong to no run have a cursor of their own kind: they are live only. */
+  #emit(body: Pick<RunctlEvent, "type"> & Record<string, unknown>): void {
+    const { clock } = this.options;
+    this.bus.emit({ v: 1, cursor: encodeCursor({ stream: "project", seq: 0, index: 0 }), at: isoNow(clock), ...body } as RunctlEvent);
+  }
+
   rememberSecrets(runId: string, values: Record<string, string>): void {
     if (Object.keys(values).length > 0) this.#secrets.set(runId, { ...this.#secrets.get(runId), ...values });
   }
@@ -95,8 +154,15 @@ export class Parts {
       pollers: new ProviderPollers((name) => new ProviderPoller(registry.get(name), stateId, options.clock)),
       slots: new SlotGate(options.limits.maxRunning),
       bus: this.bus,
+      projectBudget: options.budget,
+      spending: () => spendingOf(this.tracker, options.clock.now()),
+      openRunSpent: async (runId) => {
+        const run = await loadRun(state, runId);
+        return run === undefined || run.ended !== undefined ? undefined : spentUsd(run, options.clock.now()).usd;
+      },
       secrets: (runId, spec) => resolveSecrets(spec.secrets, this.#secrets.get(runId) ?? {}, { resolveSecret: options.resolveSecret }),
     };
+    this.#watchCosts();
     return new Engine(context);
   }
 }

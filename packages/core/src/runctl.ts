@@ -4,7 +4,6 @@ import { createCheckpoints } from "./checkpoint/create-checkpoints.ts";
 import { CleanupSafety } from "./cleanup/cleanup-safety.ts";
 import { inspectCode } from "./code/snapshot-code.ts";
 import { Costs } from "./cost/costs.ts";
-import type { ResourceSource } from "./cost/resource-record.ts";
 import { busyWith } from "./engine/busy.ts";
 import { cleanupPorts } from "./engine/cleanup-ports.ts";
 import { driveAll } from "./engine/drive-all.ts";
@@ -16,7 +15,6 @@ import { resumeSpec } from "./engine/resume-run.ts";
 import { RunHandle } from "./engine/run-handle.ts";
 import { listRuns } from "./engine/run-list.ts";
 import { loadRun, requireRun } from "./engine/run-log.ts";
-import { runRecords } from "./engine/run-records.ts";
 import type { Run, RunFilter, RunSummary } from "./engine/run-types.ts";
 import { startRun } from "./engine/start-run.ts";
 import { readStoreEvents } from "./engine/store-events.ts";
@@ -39,7 +37,7 @@ import type { Duration, RunSpec } from "./spec/run-spec.ts";
 import { parseDuration } from "./spec/units.ts";
 import { createStorage } from "./storage/transfer/storage.ts";
 import type { Storage } from "./storage/transfer/transfer-types.ts";
-import { ResourceTracker } from "./tracker/resource-tracker.ts";
+import type { ResourceTracker } from "./tracker/resource-tracker.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 /**
@@ -51,7 +49,6 @@ export class Runctl implements AsyncDisposable {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #machines: Machines | undefined;
-  #resources: ResourceTracker | undefined;
   #cleanup: CleanupSafety | undefined;
   #costs: Costs | undefined;
   #checkpoints: Checkpoints | undefined;
@@ -146,18 +143,7 @@ export class Runctl implements AsyncDisposable {
 
   /** The ledger of everything billable. */
   get resources(): ResourceTracker {
-    const { options, state, registry } = this.#parts;
-    this.#resources ??= new ResourceTracker({
-      state,
-      clock: options.clock,
-      sources: [this.#runRecords()],
-      providers: registry,
-      thresholds: options.thresholds,
-      logger: options.logger,
-      project: options.project(),
-      user: options.user(),
-    });
-    return this.#resources;
+    return this.#parts.tracker;
   }
 
   /** Deleting, safely: plan, look, apply. */
@@ -167,7 +153,8 @@ export class Runctl implements AsyncDisposable {
       providers: registry,
       state,
       clock: options.clock,
-      sources: [this.#runRecords()],
+      sources: [this.#parts.runLedger],
+      onAlarm: (alarm) => this.#parts.alarm(alarm),
       ...cleanupPorts(async () => (await this.#parts.engine()).context),
       project: options.project(),
       logger: options.logger,
@@ -199,7 +186,11 @@ export class Runctl implements AsyncDisposable {
   }
 
   get costs(): Costs {
-    this.#costs ??= new Costs({ sources: [this.resources], clock: this.#parts.options.clock, offers: (request) => this.offers(request) });
+    this.#costs ??= new Costs({
+      sources: [this.#parts.runLedger, this.resources],
+      clock: this.#parts.options.clock,
+      offers: (request) => this.offers(request),
+    });
     return this.#costs;
   }
 
@@ -259,6 +250,8 @@ export class Runctl implements AsyncDisposable {
 
   async #close(handOverMs: number): Promise<void> {
     this.#closing.abort(new AbortedError({ what: "This Runctl was closed." }));
+    await this.#machines?.settled();
+    await this.#cleanup?.settled();
     if (this.#parts.isStarted) await (await this.#parts.engine()).close(handOverMs);
     for (const provider of this.#parts.registry.all()) await provider.close?.();
     await this.#parts.closeState();
@@ -328,15 +321,6 @@ export class Runctl implements AsyncDisposable {
     const { state, clock, leases, logger } = context;
     const onUnreadable = (runId: string, error: unknown): void => logger.error?.(`run ${runId} cannot be read`, { reason: String(error) });
     yield* listRuns({ state, clock, leases, onUnreadable }, filter);
-  }
-
-  #runRecords(): ResourceSource {
-    const { state } = this.#parts;
-    return {
-      async *records(options) {
-        yield* runRecords(state, await state.stateId()).records(options);
-      },
-    };
   }
 
   #mustBeOpen(): void {

@@ -19,6 +19,8 @@ export type Command =
   | { do: "plan-attempt"; key: string; machineId: string; attempt: number }
   | { do: "start-host"; key: string; attempt: number }
   | { do: "control"; key: string; attempt: number; command: ControlCommand; op: string }
+  /** Ask the project's budget for more before the attempt's allowance is used up. */
+  | { do: "renew-allowance"; key: string; attempt: number }
   /** The machine is gone: read the host's last words from the store, else call the attempt interrupted. */
   | { do: "conclude"; key: string; attempt: number }
   | { do: "machine"; key: string; machineId: string; action: "terminate" | "stop" | "start" }

@@ -3,12 +3,14 @@ import type { RunctlEvent } from "../events/event-types.ts";
 import type { HostClient } from "../host/host-client.ts";
 import type { ObjectStore } from "../provider/object-store.ts";
 import type { ProviderRegistry } from "../registry/provider-registry.ts";
+import type { ProjectBudget } from "../spec/options.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 import type { StateStore } from "../state/state-store.ts";
 import type { Clock } from "../util/clock.ts";
 import type { Logger } from "../util/logger.ts";
 import type { Random } from "../util/random.ts";
 import type { LeaseWatch } from "./lease-watch.ts";
+import type { ProjectSpending } from "./project-budget.ts";
 import type { ProviderPollers } from "./provider-poller.ts";
 import type { ControllerSession } from "./session.ts";
 import type { SlotGate } from "./slot-gate.ts";
@@ -33,4 +35,9 @@ export interface EngineContext {
   slots: SlotGate;
   bus: EventBus<RunctlEvent>;
   secrets: SecretLookup;
+  /** Limits of the whole project, and what it has spent. */
+  projectBudget: ProjectBudget;
+  spending(): Promise<ProjectSpending>;
+  /** What a run that goes on has spent, in USD; undefined once it is over. */
+  openRunSpent(runId: string): Promise<number | undefined>;
 }

@@ -1,6 +1,7 @@
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { wantsPruning } from "./prune.ts";
 import { type AttemptRecord, machineOf, type RunState } from "./run-state.ts";
+import { spentUsd } from "./spent.ts";
 
 /** A machine on which the agent could not be started in this time is given up and replaced. */
 const ARM_TIMEOUT_MS = 20 * 60_000;
@@ -22,6 +23,9 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
   if (wantsPruning(state, PRUNE_EVERY)) commands.push({ do: "prune", key: "prune" });
   if (state.spec.earlyStopping !== undefined && attempt.startedAt !== undefined)
     commands.push({ do: "judge-metrics", key: "judge-metrics" });
+  const renewAt = renewalDue(state, attempt);
+  if (renewAt !== undefined && env.now >= renewAt)
+    commands.push({ do: "renew-allowance", key: `renew-allowance/${n}/${attempt.allowanceSeq}`, attempt: n });
   const { cancel, stop, suspend } = state.requests;
   if (cancel !== undefined) {
     const patienceEnds = Date.parse(cancel.at) + CANCEL_PATIENCE_MS;
@@ -35,7 +39,22 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
   } else if (suspend !== undefined && !attempt.told.includes("suspend") && !attempt.told.includes("stop")) {
     commands.push(control(n, "suspend", { op: "stop", cause: "suspend" }));
   }
-  return { commands };
+  return { commands, ...(renewAt === undefined || env.now >= renewAt ? {} : { wakeAt: renewAt }) };
+}
+
+/** Half way through a grant of the project's budget; undefined where the run's own budget is the limit, or there is none. */
+function renewalDue(state: RunState, attempt: AttemptRecord): number | undefined {
+  const intentId = machineOf(state, attempt).intentId;
+  const intent = intentId === undefined ? undefined : state.intents[intentId];
+  const price = intent?.offer.maxPricePerHour?.amount ?? intent?.offer.pricePerHour?.amount;
+  if (intent?.allowanceUsd == null || price === undefined || price <= 0) return undefined;
+  const own = state.spec.budget;
+  if (own?.onExceeded === "stop" && own.maxCost <= intent.allowanceUsd) return undefined;
+  // The allowance is what the whole run may have cost when it ends: half of the last slice is left at this moment.
+  const machine = machineOf(state, attempt);
+  const before = spentUsd(state, Date.parse(machine.createdAt)).usd;
+  const lasts = ((intent.allowanceUsd - before) / price) * 3_600_000;
+  return Date.parse(machine.createdAt) + lasts - Math.min(lasts / 2, 1_800_000);
 }
 
 function arming(state: RunState, attempt: AttemptRecord, env: DecideEnv, look: Command): Decision {

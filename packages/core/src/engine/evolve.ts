@@ -35,7 +35,6 @@ function created(event: Extract<RunLogEvent, { type: "run-created" }>, at: strin
     code: event.code,
     literalSecrets: event.literalSecrets,
     resumedFrom: event.resumedFrom,
-    accounts: event.accounts,
     requests: {},
     intents: {},
     machines: {},
@@ -146,6 +145,7 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
           nonce: event.nonce,
           resume: event.resume,
           allowance: event.allowance,
+          allowanceSeq: 1,
           maxDurationSeconds: event.maxDurationSeconds,
           plannedAt: at,
           told: [],
@@ -161,6 +161,16 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
     case "attempt-started":
       changeAttempt(next, event.attempt, { startedAt: event.startedAt, resumedFrom: event.resumedFrom, phase: "training" });
       return;
+    case "allowance-granted": {
+      changeAttempt(next, event.attempt, {
+        allowanceSeq: event.seq,
+        allowance: { seconds: event.seconds, hardSeconds: event.hardSeconds },
+      });
+      const machineId = next.attempts.find((attempt) => attempt.number === event.attempt)?.machineId ?? "";
+      const intentId = next.machines[machineId]?.intentId;
+      if (intentId !== undefined) changeIntent(next, intentId, { allowanceUsd: event.usd });
+      return;
+    }
     case "attempt-told": {
       const told = next.attempts.find((attempt) => attempt.number === event.attempt)?.told ?? [];
       changeAttempt(next, event.attempt, { told: [...told, event.op] });

@@ -1,4 +1,4 @@
-import { NoCapacityError } from "../errors/kinds.ts";
+import { BudgetExceededError, NoCapacityError } from "../errors/kinds.ts";
 import { offerRequestOf } from "../planner/offer-request.ts";
 import { offersFromAll } from "../planner/offers-from-all.ts";
 import { rankOffers } from "../planner/rank-offers.ts";
@@ -10,6 +10,7 @@ import { randomId } from "../util/random.ts";
 import { limitsOf } from "./execute-plan.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
+import { hasProjectBudget, setAside } from "./project-budget.ts";
 import type { RunDriver } from "./run-driver.ts";
 import type { RunState } from "./run-state.ts";
 import { spentUsd } from "./spent.ts";
@@ -37,13 +38,33 @@ export async function buy(driver: RunDriver): Promise<void> {
     );
   const intent = intentFor(driver, chosen);
   const events: RunLogEvent[] = [...fallbackEvent(state, chosen)];
-  const budget = state.spec.budget;
-  const allowanceUsd = budget === undefined ? null : Math.max(0, budget.maxCost - spentUsd(state, clock.now()).usd);
+  const allowanceUsd = await projectAllowance(driver, chosen);
+  if (allowanceUsd === 0) return outOfProjectBudget(driver, madeAt);
   const settleMs = providers.get(chosen.provider).capabilities.settleMs ?? 60_000;
   events.push({ type: "intent-recorded", intent, offer: chosen, allowanceUsd, settleMs });
   // Before it is durable: nobody else can have sent an intent that exists only here.
   driver.recordedHere.add(intent.id);
   await driver.decided(events, madeAt);
+}
+
+/** Money set aside for this run before it is spent; null: the project has no limit. */
+async function projectAllowance(driver: RunDriver, offer: Offer): Promise<number | null> {
+  const { context, state } = driver;
+  if (!hasProjectBudget(context.projectBudget)) return null;
+  const price = (offer.maxPricePerHour ?? offer.pricePerHour)?.amount;
+  if (price === undefined) return 0;
+  if (price === 0) return null;
+  return setAside(context, { runId: driver.runId, spentUsd: spentUsd(state, context.clock.now()).usd, priceUsdPerHour: price, heldUsd: 0 });
+}
+
+async function outOfProjectBudget(driver: RunDriver, madeAt: number): Promise<void> {
+  driver.context.slots.release(driver.runId);
+  const error = new BudgetExceededError({
+    what: "The project's budget has no room for this run.",
+    why: "What was spent and what running machines may still spend reach a limit of `budget` in the options of Runctl.",
+    fix: ["Raise the project's budget.", "Wait for other runs to end, or for the next day (UTC) where perDay is the limit."],
+  });
+  await driver.decided([{ type: "run-ended", status: "out-of-budget", error: failureRecord(error) }], madeAt);
 }
 
 /** The market to ask now: "spot-then-on-demand" turns to on-demand when spot was not to be had for `fallbackAfter`. */

@@ -1,5 +1,8 @@
+import { pinAccount } from "../purchase/account-pin.ts";
+import { StorageError } from "../errors/kinds.ts";
 import { findPurchase } from "../purchase/find-purchase.ts";
 import { type CreateResult, performCreate } from "../purchase/perform-create.ts";
+import { isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
@@ -12,6 +15,14 @@ export async function create(driver: RunDriver, intentId: string): Promise<void>
   const known = driver.state.intents[intentId];
   if (known === undefined) return;
   const provider = providers.get(known.offer.provider);
+  // Cleanup and reconcile refuse an account that is not the one things were bought in.
+  try {
+    await pinAccount(driver.context.state, provider, { session: session.id, at: isoNow(clock) });
+  } catch (error) {
+    if (!StorageError.isInstance(error) || error.context.pinned === undefined) throw error;
+    await driver.fact({ type: "intent-failed", intentId, error: failureRecord(error), retryable: false });
+    return;
+  }
   const result = await performCreate(provider, known.intent, {
     clock,
     stateId,
@@ -35,7 +46,10 @@ function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
         pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour,
       }));
     case "unavailable":
-      return [{ type: "intent-unavailable", intentId, pools: result.pools }];
+      // An earlier send may still have bought something: such an intent is swept, never closed.
+      return result.sweep
+        ? [{ type: "intent-void", intentId, reason: "Refused at last, but an earlier try's outcome is unknown." }]
+        : [{ type: "intent-unavailable", intentId, pools: result.pools }];
     case "failed":
       return [{ type: "intent-failed", intentId, error: failureRecord(result.error), retryable: result.error.retryable }];
     case "queued":

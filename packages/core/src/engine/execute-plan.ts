@@ -58,8 +58,11 @@ export function limitsOf(
   let allowed: number | null = null;
   const intent = machine.intentId === undefined ? undefined : state.intents[machine.intentId];
   const price = intent?.offer.maxPricePerHour?.amount ?? machine.pricePerHour?.amount;
-  if (spec.budget?.onExceeded === "stop" && price !== undefined && price > 0) {
-    const seconds = Math.max(0, ((spec.budget.maxCost - spentUsd(state, now).usd) / price) * 3600);
+  const rooms: number[] = [];
+  if (spec.budget?.onExceeded === "stop") rooms.push(spec.budget.maxCost - spentUsd(state, now).usd);
+  if (intent?.allowanceUsd != null) rooms.push(intent.allowanceUsd - spentUsd(state, now).usd);
+  if (rooms.length > 0 && price !== undefined && price > 0) {
+    const seconds = Math.max(0, (Math.min(...rooms) / price) * 3600);
     const grace = spec.checkpoints === false ? 30 : spec.checkpoints.graceMs / 1000;
     allowed = Math.max(0, seconds - Math.min(grace + SAVE_RESERVE_SECONDS, seconds * 0.1));
     hard = Math.min(hard, seconds);

@@ -8,6 +8,7 @@ import { planAttempt } from "./execute-plan.ts";
 import { startHost } from "./execute-start.ts";
 import { applyExistingMachine } from "./execute-use.ts";
 import { prune } from "./prune.ts";
+import { renewAllowance } from "./renew-allowance.ts";
 import type { RunDriver } from "./run-driver.ts";
 
 /** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
@@ -32,6 +33,8 @@ export async function execute(driver: RunDriver, command: Command): Promise<void
       return conclude(driver, command.attempt);
     case "machine":
       return endMachine(driver, command.machineId, command.action);
+    case "renew-allowance":
+      return renewAllowance(driver, command.attempt);
     case "prune":
       return prune(driver);
     default:

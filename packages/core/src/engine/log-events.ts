@@ -43,8 +43,6 @@ export type RunLogEvent =
       /** Names of secrets whose values only the first driver has. */
       literalSecrets: string[];
       resumedFrom?: { runId: string; manifestKey: string; checkpoint: CheckpointRef } | undefined;
-      /** Account per provider when the run was made; a different one later stops everything that writes. */
-      accounts: Record<string, string>;
     }
   | { type: "lease-taken"; session: string }
   | { type: "lease-released"; session: string }
@@ -81,6 +79,8 @@ export type RunLogEvent =
       final?: HostFinal | undefined;
       error?: FailureRecord | undefined;
     }
+  /** More of the project's money for an attempt under way. */
+  | { type: "allowance-granted"; attempt: number; seq: number; seconds: number; hardSeconds: number; usd: number }
   | { type: "checkpoint-published"; attempt: number; manifestKey: string; checkpoint: CheckpointRef }
   | { type: "checkpoint-rejected"; attempt: number; path: string; reason: string }
   | { type: "checkpoints-pruned"; manifestKeys: string[] }

@@ -17,6 +17,7 @@ export interface IntentState {
   changedAt: string;
   unclear: number;
   settleMs: number;
+  /** What the machine may cost in all by the project's budget; null: no such limit. */
   allowanceUsd: number | null;
   retryAfterMs?: number | undefined;
   error?: FailureRecord | undefined;
@@ -47,6 +48,8 @@ export interface AttemptRecord {
   nonce: string;
   resume: string[];
   allowance: { seconds: number | null; hardSeconds: number };
+  /** Grants so far; the first is in the plan. */
+  allowanceSeq: number;
   maxDurationSeconds: number | null;
   plannedAt: string;
   armedAt?: string | undefined;
@@ -81,7 +84,6 @@ export interface RunState {
   code: { manifestKey: string; sha256: string; files: number; bytes: number } | null;
   literalSecrets: string[];
   resumedFrom?: { runId: string; manifestKey: string; checkpoint: CheckpointRef } | undefined;
-  accounts: Record<string, string>;
   /** The session that may drive. */
   lease?: string | undefined;
   requests: { stop?: StampedRequest | undefined; cancel?: StampedRequest | undefined; suspend?: StampedRequest | undefined };

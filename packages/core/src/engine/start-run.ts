@@ -54,7 +54,6 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
   const store = context.store(options.storeUri);
   await store.put(`${options.storeUri}${runKey(runId)}spec.json`, `${JSON.stringify(resolved, undefined, 2)}\n`, { signal });
   const resumedFrom = await resumePoint(engine, resolved, runId, options);
-  const accounts = await accountsOf(engine, resolved);
   signal?.throwIfAborted();
   const created: RunLogEvent = {
     type: "run-created",
@@ -66,7 +65,6 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
     code,
     literalSecrets: Object.keys(literalSecrets),
     resumedFrom,
-    accounts,
   };
   const taken: RunLogEvent = { type: "lease-taken", session: context.session.id };
   const at = isoNow(context.clock);
@@ -145,22 +143,4 @@ async function resumePoint(engine: Engine, resolved: ResolvedSpec, runId: string
     dir: resolved.checkpoints.dir,
     signal: options.signal,
   });
-}
-
-/** The account in use at each provider, so that a changed one is noticed before anything is touched. */
-async function accountsOf(engine: Engine, resolved: ResolvedSpec): Promise<Record<string, string>> {
-  const { providers } = engine.context;
-  const names = resolved.providers.length === 0 ? providers.all().map((provider) => provider.name) : resolved.providers;
-  const accounts: Record<string, string> = {};
-  await Promise.all(
-    names.map(async (name) => {
-      // A provider that cannot be asked now is not pinned; it will not be bought from either.
-      const identity = await providers
-        .get(name)
-        .identity()
-        .catch(() => undefined);
-      if (identity !== undefined) accounts[name] = identity.id;
-    }),
-  );
-  return accounts;
 }

@@ -10,7 +10,7 @@ export function statusOf(state: RunState): RunStatus {
   if (state.requests.cancel !== undefined || state.requests.stop !== undefined) return "stopping";
   const attempt = openAttempt(state);
   if (attempt !== undefined) {
-    if (attempt.told.length > 0) return "stopping";
+    if (attempt.told.some((op) => !op.startsWith("allowance"))) return "stopping";
     if (attempt.startedAt !== undefined) return "running";
     return attempt.number > 1 ? "recovering" : "preparing";
   }

@@ -100,7 +100,6 @@ export function stateAfter(events: RunLogEvent[], specChange: Partial<ResolvedSp
     storeUri: "file:///store/",
     code: null,
     literalSecrets: [],
-    accounts: {},
   };
   const state = replayLog([created, ...events].map((event, seq) => ({ seq, at: at(seq), session: "s1", event })));
   if (state === undefined) throw new Error("no state");
