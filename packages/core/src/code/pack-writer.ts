@@ -34,6 +34,7 @@ class OpenPack {
   readonly blobs: KnownPack["blobs"] = [];
   size = 0;
   readonly #fd: number;
+  #isClosed = false;
   readonly #hash: Hash = createHash("sha256");
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #filled = 0;
@@ -85,17 +86,20 @@ class OpenPack {
   async finish(): Promise<string> {
     if (this.#filled > 0) this.#flush();
     await this.#writing;
-    closeSync(this.#fd);
+    this.#close();
     return this.#hash.digest("hex");
   }
 
   async discard(): Promise<void> {
     await this.#writing.catch(() => undefined);
-    try {
-      closeSync(this.#fd);
-    } catch {
-      // Closed by finish.
-    }
+    this.#close();
+  }
+
+  // Once only: the number may be somebody else's file by the time of a second close.
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    closeSync(this.#fd);
   }
 }
 
