@@ -130,8 +130,8 @@ class RecordsTest(Folder):
 
 
 class ProcsTest(Folder):
-    def child(self, *argv: str, **options: "Any") -> "subprocess.Popen[bytes]":
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=False, **options)
+    def child(self, *argv: str, **options: "Any") -> "subprocess.Popen[Any]":
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, **options)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
         return process

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import type { HostSession } from "../../provider/host-session.ts";
 import { systemClock } from "../../util/clock.ts";
 import { sleep } from "../../util/sleep.ts";
@@ -25,7 +26,7 @@ export async function until<T>(what: string, look: () => T | Promise<T>, seconds
 
 /** One agent for all tests of a process: its extraction is not what they are about. */
 const sharedCache = mkdtempSync(join(tmpdir(), "runctl-agent-"));
-process.once("exit", () => rmSync(sharedCache, { recursive: true, force: true }));
+afterAll(() => rmSync(sharedCache, { recursive: true, force: true }));
 
 /** A host home and a store in temp folders, and attempts on them. */
 export class AttemptFixture {
@@ -164,7 +165,7 @@ export class AttemptFixture {
       if (pids.length === 0) break;
       for (const pid of pids) kill(pid, "SIGKILL");
     }
-    rmSync(this.root, { recursive: true, force: true });
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 }
 
