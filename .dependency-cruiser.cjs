@@ -15,7 +15,9 @@ const VENDOR_SDKS = "node_modules/(@aws-sdk|@smithy|graphql|graphql-request)/";
 
 const downOnly = TIERS.slice(1).map((lower, index) => ({
   name: `core-down-only-${lower[0]}`,
-  comment: `Imports inside core point down: ${lower.join(", ")} may not import from ${TIERS.slice(0, index + 1).flat().join(", ")}.`,
+  comment: `Imports inside core point down: ${lower.join(", ")} may not import from ${TIERS.slice(0, index + 1)
+    .flat()
+    .join(", ")}.`,
   severity: "error",
   // provider.ts beside the folder provider/ is the entry point for implementers: it may show anything of its own tier, nothing above.
   from: { path: rooms(lower), pathNot: TEST },
@@ -58,7 +60,10 @@ module.exports = {
       comment: "A provider imports @runctl/core/provider, @runctl/ssh where needed, and its own vendor SDK.",
       severity: "error",
       from: { path: "^packages/(provider-[^/]+)/src", pathNot: TEST },
-      to: { path: "^packages/", pathNot: "^packages/core/(src/provider\\.ts|dist/provider\\.(d\\.ts|js))$|^packages/ssh/|^packages/$1/src/" },
+      to: {
+        path: "^packages/",
+        pathNot: "^packages/core/(src/provider\\.ts|dist/provider\\.(d\\.ts|js))$|^packages/ssh/|^packages/$1/src/",
+      },
     },
     {
       name: "adapters-only",
@@ -88,6 +93,10 @@ module.exports = {
     exclude: { path: "/dist/|/node_modules/\\.cache/" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["@runctl/source", "types", "import", "node", "default"], extensions: [".ts", ".mjs", ".js", ".cjs", ".json"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["@runctl/source", "types", "import", "node", "default"],
+      extensions: [".ts", ".mjs", ".js", ".cjs", ".json"],
+    },
   },
 };

@@ -24,7 +24,15 @@ for (const { name, folder, entries } of packages()) {
         newlineKind: "lf",
         compiler: {
           overrideTsconfig: {
-            compilerOptions: { target: "ES2022", lib: ["ES2023", "ESNext.Disposable"], module: "NodeNext", moduleResolution: "NodeNext", types: ["node"], strict: true, skipLibCheck: true },
+            compilerOptions: {
+              target: "ES2022",
+              lib: ["ES2023", "ESNext.Disposable"],
+              module: "NodeNext",
+              moduleResolution: "NodeNext",
+              types: ["node"],
+              strict: true,
+              skipLibCheck: true,
+            },
             files: [join(folder, "dist", `${entry}.d.ts`)],
           },
         },
@@ -68,5 +76,7 @@ function fail(title: string, why: string): void {
 }
 
 function difference(_changed: boolean, path: string, shown: string): string {
-  return existsSync(path) ? `${shown} differs from the build (${readFileSync(path, "utf8").length} characters now).` : `${shown} is missing.`;
+  return existsSync(path)
+    ? `${shown} differs from the build (${readFileSync(path, "utf8").length} characters now).`
+    : `${shown} is missing.`;
 }

@@ -23,7 +23,10 @@ const files = readdirSync(agent, { recursive: true, encoding: "utf8" })
 
 // One file at a time knows no neighbours: the agent's own package is named as first party.
 const lint = settings.tool.ruff.lint ?? {};
-const ruff = new Workspace({ ...settings.tool.ruff, lint: { ...lint, isort: { "known-first-party": ["runctl_agent", "tests"] } } }, PositionEncoding.Utf16);
+const ruff = new Workspace(
+  { ...settings.tool.ruff, lint: { ...lint, isort: { "known-first-party": ["runctl_agent", "tests"] } } },
+  PositionEncoding.Utf16,
+);
 const findings: string[] = [];
 for (const file of files) {
   const text = readFileSync(file, "utf8");

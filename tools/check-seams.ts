@@ -8,7 +8,14 @@ const sources = join(root, "packages", "core", "src");
 /** Test code may use the real clock. */
 const isExempt = (path: string): boolean => /^util\/|\.test\.ts$|test-helper\.ts$|test-support\.ts$|\/testing\//.test(path);
 
-const MEMBERS = new Set(["Date.now", "performance.now", "Math.random", "AbortSignal.timeout", "crypto.randomUUID", "crypto.getRandomValues"]);
+const MEMBERS = new Set([
+  "Date.now",
+  "performance.now",
+  "Math.random",
+  "AbortSignal.timeout",
+  "crypto.randomUUID",
+  "crypto.getRandomValues",
+]);
 const CALLS = new Set(["setTimeout", "setInterval", "randomUUID", "randomBytes", "randomInt"]);
 const MODULES = new Set(["node:timers", "node:timers/promises", "node:perf_hooks", "timers", "timers/promises"]);
 
@@ -36,7 +43,8 @@ function forbidden(node: ts.Node): string | undefined {
     const name = `${node.expression.getText().replace(/^globalThis\./, "")}.${node.name.text}`;
     return MEMBERS.has(name) ? name : undefined;
   }
-  if (ts.isNewExpression(node) && node.expression.getText() === "Date" && (node.arguments?.length ?? 0) === 0) return "new Date() without an argument";
+  if (ts.isNewExpression(node) && node.expression.getText() === "Date" && (node.arguments?.length ?? 0) === 0)
+    return "new Date() without an argument";
   if (ts.isIdentifier(node) && CALLS.has(node.text) && !isName(node)) return node.text;
   if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) && MODULES.has(node.moduleSpecifier.text)) {
     return `import of ${node.moduleSpecifier.text}`;
@@ -48,11 +56,15 @@ function forbidden(node: ts.Node): string | undefined {
 function isName(node: ts.Identifier): boolean {
   const parent = node.parent;
   if (ts.isPropertyAccessExpression(parent)) return parent.name === node && parent.expression.getText() !== "globalThis";
-  return ts.isPropertyAssignment(parent) || ts.isMethodSignature(parent) || ts.isPropertySignature(parent) || ts.isMethodDeclaration(parent);
+  return (
+    ts.isPropertyAssignment(parent) || ts.isMethodSignature(parent) || ts.isPropertySignature(parent) || ts.isMethodDeclaration(parent)
+  );
 }
 
 if (findings.length > 0) {
-  console.error(`Take these from the injected Clock or Random (util/clock.ts, util/random.ts):\n${findings.map((line) => `  ${line}`).join("\n")}`);
+  console.error(
+    `Take these from the injected Clock or Random (util/clock.ts, util/random.ts):\n${findings.map((line) => `  ${line}`).join("\n")}`,
+  );
   process.exitCode = 1;
 } else {
   console.log(`${files} files of core ask no platform clock and no platform randomness`);

