@@ -7,6 +7,7 @@ import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
 import { loadRun } from "./engine/run-log.ts";
 import { runRecords } from "./engine/run-records.ts";
 import { ControllerSession } from "./engine/session.ts";
+import { Telemetry } from "./engine/telemetry.ts";
 import { SlotGate } from "./engine/slot-gate.ts";
 import { spendingOf } from "./engine/spending.ts";
 import { spentUsd } from "./engine/spent.ts";
@@ -139,6 +140,7 @@ export class Parts {
   async #makeEngine(): Promise<Engine> {
     const { options, registry, state } = this;
     const stateId = await state.stateId();
+    const telemetry = await Telemetry.start(this.bus);
     const session = new ControllerSession(state, options.clock, options.random);
     const context: EngineContext = {
       state,
@@ -154,6 +156,7 @@ export class Parts {
       pollers: new ProviderPollers((name) => new ProviderPoller(registry.get(name), stateId, options.clock)),
       slots: new SlotGate(options.limits.maxRunning),
       bus: this.bus,
+      traceparent: (runId) => telemetry?.traceparentOf(runId),
       projectBudget: options.budget,
       spending: () => spendingOf(this.tracker, options.clock.now()),
       openRunSpent: async (runId) => {

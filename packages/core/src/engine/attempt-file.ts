@@ -80,7 +80,7 @@ export async function attemptFile(
     exclusive: !spec.share,
     distributed: distributed ? { nodes: spec.resources.nodes, nodeRank: 0, processesPerNode: processes, rendezvous: "" } : null,
     container: containerPart(driver),
-    traceparent: null,
+    traceparent: context.traceparent(state.runId) ?? null,
   };
   return { file, storeSecrets: stores.secrets };
 }
@@ -105,6 +105,7 @@ async function checkpointPart(driver: RunDriver, record: AttemptRecord, stores: 
     graceSeconds: checkpoints.graceMs / 1000,
     suggestedSaveSeconds: null,
     metricPatterns: metrics.flatMap((metric) => (metric.pattern === undefined ? [] : [metric.pattern])),
+    metricNames: metrics.flatMap((metric) => (metric.pattern === undefined ? [] : [metric.name ?? null])),
   };
 }
 

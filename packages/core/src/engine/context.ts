@@ -34,6 +34,8 @@ export interface EngineContext {
   pollers: ProviderPollers;
   slots: SlotGate;
   bus: EventBus<RunctlEvent>;
+  /** W3C trace context of a run, when the host application traces. */
+  traceparent(runId: string): string | undefined;
   secrets: SecretLookup;
   /** Limits of the whole project, and what it has spent. */
   projectBudget: ProjectBudget;
