@@ -41,7 +41,8 @@ export function respec(old: ResolvedSpec, changes: Partial<RunSpec>): RunSpec {
     ...(old.machine === undefined ? {} : { machine: old.machine }),
     share: old.share,
     market: old.market,
-    fallbackAfter: old.fallbackAfterMs,
+    // A resolved spec always has one; with another market it would be refused as without effect.
+    ...((changes.market ?? old.market) === "spot-then-on-demand" ? { fallbackAfter: old.fallbackAfterMs } : {}),
     ...(old.maxPricePerHour === undefined ? {} : { maxPricePerHour: old.maxPricePerHour }),
     inputs: old.inputs,
     outputs: old.outputs.map((output) => ({
