@@ -8,8 +8,10 @@ import { runUri } from "./store-keys.ts";
 
 /** The guardian's longest leash when nothing else limits a run (host-and-state.md §1). */
 const DEFAULT_HARD_SECONDS = 7 * 24 * 3600;
-/** Kept back from a budget so that the last save and upload are inside it: the grace and half a minute, at most a tenth. */
+/** Kept back from a budget so that the last save and upload are inside it: the grace and half a minute, at most a tenth of a large budget. */
 const SAVE_RESERVE_SECONDS = 30;
+/** Besides the grace: telling the training, a small checkpoint, ending the machine. */
+const STOP_SECONDS = 3;
 
 /** Decides with what the next attempt starts: checkpoint candidates, nonce, allowance. */
 export async function planAttempt(driver: RunDriver, machineId: string, attempt: number): Promise<void> {
@@ -64,7 +66,9 @@ export function limitsOf(
   if (rooms.length > 0 && price !== undefined && price > 0) {
     const seconds = Math.max(0, (Math.min(...rooms) / price) * 3600);
     const grace = spec.checkpoints === false ? 30 : spec.checkpoints.graceMs / 1000;
-    allowed = Math.max(0, seconds - Math.min(grace + SAVE_RESERVE_SECONDS, seconds * 0.1));
+    // A tenth, but never less than a stop needs (up to half): a small budget would be passed while its checkpoint is saved.
+    const least = Math.min(grace + STOP_SECONDS, seconds * 0.5);
+    allowed = Math.max(0, seconds - Math.min(grace + SAVE_RESERVE_SECONDS, Math.max(least, seconds * 0.1)));
     hard = Math.min(hard, seconds);
   }
   const rest: number[] = [];
