@@ -1,10 +1,13 @@
 import { sleep } from "../util/sleep.ts";
 import type { Engine } from "./engine.ts";
 import { failureRecord } from "./failure.ts";
+import type { RunDriver } from "./run-driver.ts";
 
 /** New runs of other processes, and leases that became free, are looked for this often. */
 const LOOK_MS = 5_000;
 const QUIET_POLL_MS = 50;
+/** A provider or host that shows nothing in this time is left to the next visit. */
+const SIGHT_PATIENCE_MS = 60_000;
 
 /**
  * Drives every run of the state store that nobody else drives. `once`: until each is over or only waits for its host, for cron;
@@ -16,8 +19,10 @@ export async function driveAll(engine: Engine, options: { signal?: AbortSignal |
     if (isAborted(options.signal)) return;
     const taken = await takeFree(engine);
     if (options.once === true) {
-      while (taken.some((runId) => engine.driverOf(runId)?.isQuiet === false) && !isAborted(options.signal))
-        await sleep(clock, QUIET_POLL_MS);
+      const until = clock.monotonic() + SIGHT_PATIENCE_MS;
+      const isBusy = (driver: RunDriver | undefined): boolean =>
+        driver !== undefined && !driver.isQuiet && !(driver.isWaiting && clock.monotonic() > until);
+      while (taken.some((runId) => isBusy(engine.driverOf(runId))) && !isAborted(options.signal)) await sleep(clock, QUIET_POLL_MS);
       for (const runId of taken) await engine.letGo(runId);
       return;
     }

@@ -15,23 +15,24 @@ const FAR_POLL_MS = 5_000;
 const UNREACHABLE_ALARM_MS = 10 * 60_000;
 
 /** Follows one attempt on its host and records what it says, until stopped. An unreachable host is not a dead one. */
-export function watchHost(driver: RunDriver, attempt: number): () => void {
+export function watchHost(driver: RunDriver, attempt: number, onSeen: () => void = () => undefined): () => void {
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, driver.signal]);
-  void follow(driver, attempt, signal).catch((error: unknown) => {
+  void follow(driver, attempt, signal, onSeen).catch((error: unknown) => {
     if (!signal.aborted)
       driver.context.logger.error?.("following a host ended unexpectedly", { runId: driver.runId, error: String(error) });
   });
   return () => stop.abort();
 }
 
-async function follow(driver: RunDriver, attempt: number, signal: AbortSignal): Promise<void> {
+async function follow(driver: RunDriver, attempt: number, signal: AbortSignal, onSeen: () => void): Promise<void> {
   const { clock, logger } = driver.context;
   let unreachableSince: number | undefined;
   while (!signal.aborted) {
     try {
       await withSession(driver, attempt, signal, () => {
         unreachableSince = undefined;
+        onSeen();
       });
     } catch (error) {
       if (signal.aborted) return;
@@ -41,6 +42,7 @@ async function follow(driver: RunDriver, attempt: number, signal: AbortSignal): 
       if (now - unreachableSince >= UNREACHABLE_ALARM_MS) await unreachable(driver, attempt);
       // The machine may be gone: ask at once instead of at the next poll.
       await lookNow(driver, attempt);
+      onSeen();
       await sleep(clock, FAR_POLL_MS / 10, signal).catch(() => undefined);
     }
   }
@@ -68,7 +70,6 @@ async function withSession(driver: RunDriver, attempt: number, signal: AbortSign
     while (!signal.aborted) {
       unwatch ??= session.watch?.(host.attemptDir(session, driver.runId, attempt), () => changes.raise());
       const observation = await host.observe(session, driver.runId, attempt, { eventsOffset: offset });
-      reached();
       await record(driver, attempt, observation, seen);
       offset = observation.eventsOffset;
       seen = observation;
@@ -84,6 +85,7 @@ async function withSession(driver: RunDriver, attempt: number, signal: AbortSign
         await conclude(driver, attempt, undefined, "agent-killed");
         return;
       }
+      if (deadLooks === 0) reached();
       await changes.wait(deadLooks > 0 ? MIN_LOOK_MS : session.watch === undefined ? FAR_POLL_MS : POLL_MS, clock);
     }
   } finally {

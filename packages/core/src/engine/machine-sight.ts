@@ -8,12 +8,12 @@ import type { RunState } from "./run-state.ts";
 const ABSENCES = 2;
 const DEFAULT_SETTLE_MS = 60_000;
 
-/** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. */
-export function sawMachine(driver: RunDriver, machineId: string): (listing: Listing) => Promise<void> {
+/** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. False: nothing certain yet. */
+export function sawMachine(driver: RunDriver, machineId: string): (listing: Listing) => Promise<boolean> {
   let absent = 0;
   return async (listing) => {
     const record = driver.state.machines[machineId];
-    if (record === undefined || record.endedAt !== undefined) return;
+    if (record === undefined || record.endedAt !== undefined) return true;
     const seen = listing.machines.get(machineId);
     if (seen !== undefined) {
       absent = 0;
@@ -26,13 +26,14 @@ export function sawMachine(driver: RunDriver, machineId: string): (listing: List
             : [{ type: "machine-state", machineId, state: seen.state, reason: seen.stateReason }],
         );
       }
-      return;
+      return true;
     }
     const settleMs = driver.context.providers.get(record.machine.ref.provider).capabilities.settleMs ?? DEFAULT_SETTLE_MS;
-    if (!listing.complete || listing.begunAt < Date.parse(record.createdAt) + settleMs) return;
+    if (!listing.complete || listing.begunAt < Date.parse(record.createdAt) + settleMs) return false;
     absent += 1;
-    if (absent < ABSENCES) return;
+    if (absent < ABSENCES) return false;
     await driver.update((state) => ended(state, machineId, isoNow(driver.context.clock), "inferred", "No longer listed."));
+    return true;
   };
 }
 

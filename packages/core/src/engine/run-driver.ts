@@ -54,6 +54,7 @@ export class RunDriver {
   #tail: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #woken = false;
+  readonly #seen = new Set<string>();
   #done: Promise<void> | undefined;
   #handingOver = false;
   #quiet = false;
@@ -115,7 +116,17 @@ export class RunDriver {
 
   /** True while nothing is to be done but to watch and wait: for a driver that wants to look in only now and then. */
   get isQuiet(): boolean {
-    return this.#quiet && this.#flights.size === 0;
+    return this.isWaiting && [...this.#standing.keys()].every((key) => this.#seen.has(key));
+  }
+
+  /** As `isQuiet`, but what there is to see may not have been seen yet. */
+  get isWaiting(): boolean {
+    return this.#quiet && !this.#woken && this.#flights.size === 0;
+  }
+
+  /** A standing look has had its first full sight, and what it saw is in the log. Before that nothing is known to be quiet. */
+  markSeen(key: string): void {
+    this.#seen.add(key);
   }
 
   isInFlight(prefix: string): boolean {
