@@ -111,7 +111,7 @@ async function checkpointPart(driver: RunDriver, record: AttemptRecord, stores: 
 
 function containerPart(driver: RunDriver): AttemptFile["container"] {
   const { container, volumes } = driver.state.spec;
-  if (container === "none" || container === "auto") return null;
+  if (container === "none") return null;
   return {
     engine: "docker",
     image: container.image ?? null,

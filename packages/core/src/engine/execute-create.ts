@@ -1,5 +1,5 @@
-import { pinAccount } from "../purchase/account-pin.ts";
 import { StorageError } from "../errors/kinds.ts";
+import { pinAccount } from "../purchase/account-pin.ts";
 import { findPurchase } from "../purchase/find-purchase.ts";
 import { type CreateResult, performCreate } from "../purchase/perform-create.ts";
 import { isoNow } from "../util/clock.ts";

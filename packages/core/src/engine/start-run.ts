@@ -1,4 +1,3 @@
-import { snapshotCode } from "../code/snapshot-code.ts";
 import { ConflictError } from "../errors/kinds.ts";
 import type { RunPlan } from "../planner/plan-types.ts";
 import { refusalToError } from "../planner/refusal-error.ts";
@@ -14,6 +13,7 @@ import { evolve } from "./evolve.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
 import { importCheckpoint, type ResumePoint } from "./resume-point.ts";
 import { asJson, loadRun, runStream } from "./run-log.ts";
+import { stageCode } from "./stage-code.ts";
 import { runKey } from "./store-keys.ts";
 
 export interface StartOptions {
@@ -50,7 +50,7 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
   const refusal = plan.refusals[0];
   if (refusal !== undefined) throw refusalToError(refusal);
   signal?.throwIfAborted();
-  const code = await snapshot(engine, resolved, options);
+  const code = await stageCode(engine.context, resolved, { runId, storeUri: options.storeUri, cacheDir: options.cacheDir, signal });
   const store = context.store(options.storeUri);
   await store.put(`${options.storeUri}${runKey(runId)}spec.json`, `${JSON.stringify(resolved, undefined, 2)}\n`, { signal });
   const resumedFrom = await resumePoint(engine, resolved, runId, options);
@@ -108,27 +108,6 @@ async function sameRun(engine: Engine, runId: string, specHash: string, key: str
     fix: ["Use the same spec to get that run.", "Use a new key for a new run."],
     context: { runId, key },
   });
-}
-
-async function snapshot(
-  engine: Engine,
-  resolved: ResolvedSpec,
-  options: StartOptions,
-): Promise<{ manifestKey: string; sha256: string; files: number; bytes: number }> {
-  const excludeDirs = resolved.checkpoints === false ? [] : [resolved.checkpoints.dir];
-  const result = await snapshotCode({
-    root: resolved.root,
-    include: resolved.include,
-    exclude: resolved.exclude,
-    excludeDirs,
-    store: engine.context.store(options.storeUri),
-    prefix: options.storeUri,
-    clock: engine.context.clock,
-    ...(options.cacheDir === undefined ? {} : { cacheDir: options.cacheDir }),
-    signal: options.signal,
-  });
-  for (const notice of result.notices) engine.context.logger.warn?.(notice.what, { id: notice.id });
-  return { manifestKey: result.manifestKey, sha256: result.sha256, files: result.files, bytes: result.bytes };
 }
 
 async function resumePoint(engine: Engine, resolved: ResolvedSpec, runId: string, options: StartOptions): Promise<ResumePoint | undefined> {

@@ -25,7 +25,15 @@ describe("Telemetry", () => {
     const telemetry = await Telemetry.start(bus);
     bus.emit({ ...base, type: "run-status", at: "2026-01-01T00:00:00.000Z", status: "queued" });
     const traceparent = telemetry?.traceparentOf("r1") ?? "";
-    bus.emit({ ...base, type: "attempt-started", at: "2026-01-01T00:00:01.000Z", attempt: 1, machineId: "m", provider: "local", market: "spot" });
+    bus.emit({
+      ...base,
+      type: "attempt-started",
+      at: "2026-01-01T00:00:01.000Z",
+      attempt: 1,
+      machineId: "m",
+      provider: "local",
+      market: "spot",
+    });
     bus.emit({ ...base, type: "attempt-ended", at: "2026-01-01T00:00:05.000Z", attempt: 1, outcome: "failed", cause: "exit" });
     bus.emit({ ...base, type: "run-status", at: "2026-01-01T00:00:06.000Z", status: "failed" });
     const [attempt, run] = exporter.getFinishedSpans();

@@ -11,7 +11,9 @@ interface Span {
 }
 interface OpenTelemetry {
   trace: {
-    getTracer(name: string): { startSpan(name: string, options: { startTime?: Date; attributes?: Record<string, string | number> }, context?: unknown): Span };
+    getTracer(name: string): {
+      startSpan(name: string, options: { startTime?: Date; attributes?: Record<string, string | number> }, context?: unknown): Span;
+    };
     setSpan(context: unknown, span: Span): unknown;
   };
   context: { active(): unknown };
@@ -63,7 +65,11 @@ export class Telemetry {
       case "attempt-started":
         this.#attempts.set(
           `${runId}/${event.attempt}`,
-          this.#span("runctl.attempt", run, at, { "runctl.attempt": event.attempt ?? 0, "runctl.provider": event.provider, "runctl.market": event.market }),
+          this.#span("runctl.attempt", run, at, {
+            "runctl.attempt": event.attempt ?? 0,
+            "runctl.provider": event.provider,
+            "runctl.market": event.market,
+          }),
         );
         return;
       case "attempt-ended": {

@@ -447,3 +447,17 @@ describe("secrets", () => {
     expect(error.message).not.toContain(secret);
   });
 });
+
+describe("container", () => {
+  test('S-24 "auto" takes the project\'s Dockerfile, and none where there is none', async () => {
+    expect((await resolveIt({ script: "train.py", container: "auto" })).resolved.container).toEqual({ dockerfile: "Dockerfile" });
+    const bare = realpathSync(mkdtempSync(join(tmpdir(), "runctl-bare-")));
+    try {
+      writeFileSync(join(bare, "train.py"), "");
+      const { resolved } = await resolveSpec({ script: "train.py", root: bare, container: "auto" }, { ...context, cwd: bare });
+      expect(resolved.container).toBe("none");
+    } finally {
+      rmSync(bare, { recursive: true, force: true });
+    }
+  });
+});

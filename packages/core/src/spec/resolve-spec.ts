@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { ValidationError } from "../errors/kinds.ts";
 import { checkCrossRules, mountPoint } from "./cross-rules.ts";
+import { findDockerfile } from "./dockerfile.ts";
 import { parseGpus } from "./gpu.ts";
 import { invalidValue } from "./invalid.ts";
 import { resolveLocation } from "./location.ts";
@@ -208,7 +209,11 @@ function checkpoints(value: NonNullable<CheckedRunSpec["checkpoints"]>, root: st
 }
 
 async function container(value: NonNullable<CheckedRunSpec["container"]>, root: string): Promise<ResolvedSpec["container"]> {
-  if (typeof value === "string" || value.dockerfile === undefined) return value;
+  if (value === "auto") {
+    const dockerfile = await findDockerfile(root);
+    return dockerfile === undefined ? "none" : { dockerfile };
+  }
+  if (value === "none" || value.dockerfile === undefined) return value;
   return { ...value, dockerfile: await projectFile(root, value.dockerfile, "container.dockerfile") };
 }
 

@@ -55,7 +55,8 @@ export interface ResolvedSpec {
         stopSignal: "SIGTERM" | "SIGUSR1" | "SIGINT";
         graceMs: number;
       };
-  container: "auto" | "none" | ContainerSpec;
+  /** "auto" is decided: "none", or the Dockerfile that was found. */
+  container: "none" | ContainerSpec;
   volumes: Array<{
     id?: string | undefined;
     create?: VolumeRequest | undefined;

@@ -39,7 +39,7 @@ export function spec(change: Partial<ResolvedSpec> = {}): ResolvedSpec {
     inputs: [],
     outputs: [],
     checkpoints: { dir: "checkpoints", resume: "auto", resumeArgs: [], keep: { last: 10 }, stopSignal: "SIGTERM", graceMs: 30_000 },
-    container: "auto",
+    container: "none",
     volumes: [],
     retries: { interruptions: null, failures: 0, capacityMs: 1_800_000 },
     metrics: [],
