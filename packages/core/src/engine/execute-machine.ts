@@ -43,7 +43,8 @@ export async function endMachine(driver: RunDriver, machineId: string, action: "
     if (now === undefined || now.endedAt !== undefined) return;
     if (action === "stop" && now.state === "stopped") return;
     if (action === "start" && now.state === "running") return;
-    if (look > 0 || now.state !== "ending") await sleep(clock, Math.min(pollMs, 50 * 2 ** look), driver.signal);
+    // Where a listing is never late, the second one may follow the first at once.
+    if (look > 0 || provider.capabilities.settleMs !== 0) await sleep(clock, Math.min(pollMs, 50 * 2 ** look), driver.signal);
   }
   await raiseAlarm(driver, machineId, action);
 }

@@ -42,6 +42,7 @@ async function* readAttemptPart(
 ): AsyncGenerator<LogLine, LogPosition | undefined> {
   const cutter = new LineCutter(start.offset);
   let offset = start.offset;
+  let begun = false;
   const line = (text: string, end: number, extra?: { truncated?: true; gap?: true }): LogLine => ({
     text,
     cursor: encodeLogCursor({ ...start, offset: end }),
@@ -56,7 +57,7 @@ async function* readAttemptPart(
     // Before reading: what is written until the attempt is seen to be over is then certainly read.
     const state = await view.refresh();
     const attempt = state.attempts.find((candidate) => candidate.number === start.attempt);
-    const over = isOver(state, attempt, start);
+    const over = begun || isOver(state, attempt, start);
     const read = await source.read(state, { ...start, offset });
     if (read.kind === "bytes") {
       offset += read.bytes.length;
@@ -68,9 +69,14 @@ async function* readAttemptPart(
       yield line("", read.until, { gap: true });
       return { ...start, offset: read.until };
     }
+    if (!over && !begun && start.which === "setup.log" && (await hasBegun(source, state, start))) {
+      // Once more: a last line of the set-up may have come between the two reads.
+      begun = true;
+      continue;
+    }
     if (over) {
       for (const piece of cutter.flush()) yield line(piece.text, piece.end);
-      const expected = attempt === undefined ? undefined : await source.expectedBytes(state, start);
+      const expected = attempt?.outcome === undefined ? undefined : await source.expectedBytes(state, start);
       if (expected !== undefined && expected > offset) yield line("", expected, { gap: true });
       return nextPart(state, start, options);
     }
@@ -87,6 +93,12 @@ function isOver(state: RunState, attempt: AttemptRecord | undefined, position: L
   if (attempt === undefined) return state.ended !== undefined;
   if (attempt.outcome !== undefined) return true;
   return position.which === "setup.log" && attempt.startedAt !== undefined;
+}
+
+/** The training writes already: seen in its log before its host has been asked for its status. */
+async function hasBegun(source: LogSource, state: RunState, position: LogPosition): Promise<boolean> {
+  const read = await source.read(state, { ...position, which: "log", offset: 0 });
+  return read.kind === "bytes";
 }
 
 function nextPart(state: RunState, position: LogPosition, options: LogOptions): LogPosition | undefined {
