@@ -5,6 +5,7 @@ import type { RunDriver } from "./run-driver.ts";
 
 /** How often a provider is asked again before an alarm says that a machine does not end. */
 const ALARM_AFTER = 3;
+const DONE = { terminate: "terminated", stop: "stopped", start: "started" } as const;
 const tries = new WeakMap<RunDriver, Map<string, number>>();
 
 /**
@@ -55,8 +56,8 @@ function countTry(driver: RunDriver, machineId: string): void {
   tries.set(driver, counts);
 }
 
-async function raiseAlarm(driver: RunDriver, machineId: string, action: string): Promise<void> {
-  const id = `not-${action}ed/${machineId}`;
+async function raiseAlarm(driver: RunDriver, machineId: string, action: keyof typeof DONE): Promise<void> {
+  const id = `not-${DONE[action]}/${machineId}`;
   if ((tries.get(driver)?.get(machineId) ?? 0) < ALARM_AFTER || driver.state.alarms.includes(id)) return;
   await driver.fact({
     type: "alarm",
