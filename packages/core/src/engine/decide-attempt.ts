@@ -16,7 +16,9 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
   const machine = machineOf(state, attempt);
   const n = attempt.number;
   const look: Command = { do: "look", key: `look/${machine.id}`, machineId: machine.id };
-  if (machine.endedAt !== undefined) return { commands: [{ do: "conclude", key: `conclude/${n}`, attempt: n }] };
+  // Stopped by somebody else, nobody is left on it who could end the attempt.
+  if (machine.endedAt !== undefined || machine.state === "stopped")
+    return { commands: [{ do: "conclude", key: `conclude/${n}`, attempt: n }] };
   if (attempt.armedAt === undefined) return arming(state, attempt, env, look);
 
   const commands: Command[] = [{ do: "observe", key: `observe/${n}`, attempt: n }, look];
@@ -31,7 +33,8 @@ export function attemptCommands(state: RunState, attempt: AttemptRecord, env: De
     const patienceEnds = Date.parse(cancel.at) + CANCEL_PATIENCE_MS;
     if (!attempt.told.includes("cancel")) commands.push(control(n, "cancel", { op: "cancel" }));
     if (machine.owned && env.now >= patienceEnds) commands.push(endAttempt(state, n, "cancelled", "cancel", env.now));
-    return { commands, wakeAt: patienceEnds };
+    // A machine that is not ours is never ended for its silence: its host, or its end, has the last word.
+    return { commands, ...(machine.owned && env.now < patienceEnds ? { wakeAt: patienceEnds } : {}) };
   }
   if (stop !== undefined && !attempt.told.includes("stop")) {
     const graceMs = stop.request.request === "stop" ? stop.request.graceMs : undefined;
@@ -68,7 +71,8 @@ function arming(state: RunState, attempt: AttemptRecord, env: DecideEnv, look: C
     const outcome = cancel !== undefined ? "cancelled" : stop !== undefined ? "stopped" : "suspended";
     return { commands: [endAttempt(state, n, outcome, cause, env.now)] };
   }
-  const givenUpAt = Date.parse(attempt.plannedAt) + ARM_TIMEOUT_MS;
+  // No host counts yet: until then the money is ours to watch.
+  const givenUpAt = Date.parse(attempt.plannedAt) + Math.min(ARM_TIMEOUT_MS, attempt.allowance.hardSeconds * 1000);
   if (env.now >= givenUpAt) return { commands: [endAttempt(state, n, "lost", "not-reachable", env.now)] };
   return { commands: [{ do: "start-host", key, attempt: n }, look], wakeAt: givenUpAt };
 }

@@ -5,19 +5,31 @@ import { type IntentState, liveMachines, type MachineRecord, type RunState } fro
 
 /** Pause before asking the market again after everything was refused; the capacity budget bounds the whole. */
 const CAPACITY_PAUSE_MS = 15_000;
+const MAX_UNCLEAR_PAUSE_MS = 300_000;
 
 /** Commands while a run wants to train and no attempt is under way: find or buy a machine, then plan the next attempt on it. */
 export function trainCommands(state: RunState, env: DecideEnv, notBefore: number): Decision {
-  const leftovers = [...abandonedMachines(state), ...burials(state)];
-  if (state.secretsMissing.length > 0) return { commands: leftovers };
+  const left = leftovers(state);
+  if (state.secretsMissing.length > 0) return { commands: left };
   const usable = usableMachine(state);
-  if (usable !== undefined) return merge(leftovers, onMachine(state, env, usable, notBefore));
+  if (usable !== undefined) return merge(left, onMachine(state, env, usable, notBefore));
   const open = openIntent(state);
-  if (open !== undefined)
-    return merge(leftovers, { commands: [{ do: "create", key: `create/${open.intent.id}`, intentId: open.intent.id }] });
-  if (env.now < notBefore) return merge(leftovers, { commands: [], wakeAt: notBefore });
-  if (state.spec.machine !== undefined) return merge(leftovers, { commands: [{ do: "use-machine", key: "use-machine" }] });
-  return merge(leftovers, buying(state, env));
+  if (open !== undefined) return merge(left, creating(open, env));
+  if (env.now < notBefore) return merge(left, { commands: [], wakeAt: notBefore });
+  if (state.spec.machine !== undefined) return merge(left, { commands: [{ do: "use-machine", key: "use-machine" }] });
+  return merge(left, buying(state, env));
+}
+
+/** Machines that no attempt will use again, and what others left behind: ended whatever else the run does. */
+export function leftovers(state: RunState): Command[] {
+  return [...abandonedMachines(state), ...burials(state)];
+}
+
+/** A provider that queues, or gives no answer, is asked again after 2 s, 4 s … 5 min. */
+function creating(open: IntentState, env: DecideEnv): Decision {
+  const again = Date.parse(open.changedAt) + Math.min(MAX_UNCLEAR_PAUSE_MS, 1_000 * 2 ** open.unclear);
+  if (open.status === "ambiguous" && env.now < again) return { commands: [], wakeAt: again };
+  return { commands: [{ do: "create", key: `create/${open.intent.id}`, intentId: open.intent.id }] };
 }
 
 function onMachine(state: RunState, env: DecideEnv, machine: MachineRecord, notBefore: number): Decision {
@@ -39,7 +51,7 @@ function buying(state: RunState, env: DecideEnv): Decision {
   if (last?.status === "failed" && last.retryable !== true) return { commands: [failed(last.error)] };
   const since = Date.parse(state.wantingSince ?? state.createdAt);
   const giveUpAt = since + state.spec.retries.capacityMs;
-  const refused = last !== undefined && (last.status === "unavailable" || last.status === "failed") && Date.parse(last.changedAt) >= since;
+  const refused = last !== undefined && ["unavailable", "failed", "void"].includes(last.status) && Date.parse(last.changedAt) >= since;
   if (refused) {
     if (env.now >= giveUpAt) return { commands: [failed(last.error ?? noCapacity(state))] };
     const again = Math.min(giveUpAt, Date.parse(last.changedAt) + Math.max(CAPACITY_PAUSE_MS, last.retryAfterMs ?? 0));

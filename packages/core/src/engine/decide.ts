@@ -2,7 +2,7 @@ import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { attemptCommands } from "./decide-attempt.ts";
 import { budgetWarnings } from "./decide-budget.ts";
 import { endingCommands } from "./decide-end.ts";
-import { trainCommands } from "./decide-train.ts";
+import { leftovers, trainCommands } from "./decide-train.ts";
 import { openAttempt, type RunState } from "./run-state.ts";
 import { verdictOf } from "./verdict.ts";
 
@@ -14,7 +14,7 @@ export function decide(state: RunState, env: DecideEnv): Decision {
   if (state.ended !== undefined) return endingCommands(state, env, undefined);
   const warnings = budgetWarnings(state, env.now);
   const attempt = openAttempt(state);
-  if (attempt !== undefined) return merge(warnings, attemptCommands(state, attempt, env));
+  if (attempt !== undefined) return merge(merge(warnings, { commands: leftovers(state) }), attemptCommands(state, attempt, env));
   const verdict = verdictOf(state, env.now);
   switch (verdict.kind) {
     case "end":

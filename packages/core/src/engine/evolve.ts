@@ -53,6 +53,8 @@ function created(event: Extract<RunLogEvent, { type: "run-created" }>, at: strin
 function apply(next: RunState, event: RunLogEvent, at: string): void {
   switch (event.type) {
     case "lease-taken":
+      // Another process has another environment: what was missing there may be here.
+      if (next.lease !== event.session) next.secretsMissing = [];
       next.lease = event.session;
       return;
     case "lease-released":
@@ -185,6 +187,8 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
         final: event.final,
         error: event.error,
       });
+      // Its machine may never be seen to end: the next one is wanted from now on.
+      if (event.outcome === "interrupted" || event.outcome === "lost") next.wantingSince = at;
       return;
     case "checkpoint-published":
       if (next.checkpoints.some((known) => known.manifestKey === event.manifestKey)) return;

@@ -79,7 +79,10 @@ export function timeOf(state: RunState): RunTime {
     time.startupMs += Math.max(0, (started ?? ended) - planned);
     time.trainingMs += trainedMs(attempt);
     time.savingMs += (attempt.final?.seconds["uploading"] ?? 0) * 1000;
-    time.repeatedMs += repeatedMs(attempt, state.attempts[index + 1]);
+    time.repeatedMs += repeatedMs(
+      attempt,
+      state.attempts.slice(index + 1).find((next) => next.startedAt !== undefined),
+    );
     free = ended;
   });
   const total = state.ended === undefined ? 0 : Date.parse(state.ended.at) - Date.parse(state.createdAt);
