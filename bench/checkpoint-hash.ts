@@ -61,7 +61,7 @@ async function main(): Promise<void> {
     });
     execFileSync("tee", [join(location, "manifest.json")], { input: text, stdio: ["pipe", "ignore", "inherit"] });
     const checkpoints = createCheckpoints({ store: () => fileStore(), clock: systemClock });
-    const python = `import sys; sys.path.insert(0, ${JSON.stringify(AGENT)})\nfrom runctl_agent.hashing import hash_file\nprint(hash_file(sys.argv[1])[0])`;
+    const python = `import sys; sys.path.insert(0, ${JSON.stringify(AGENT)})\nfrom runctl_agent.ckpt.hashing import hash_file\nprint(hash_file(sys.argv[1])[0])`;
     const ways: Record<string, () => Promise<string> | string> = {
       sha256sum: () => execFileSync("sha256sum", [path], { encoding: "utf8" }).slice(0, 64),
       "openssl dgst -sha256": () => execFileSync("openssl", ["dgst", "-sha256", "-r", path], { encoding: "utf8" }).slice(0, 64),

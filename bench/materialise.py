@@ -17,7 +17,7 @@ from typing import Dict, List, Tuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "packages", "core", "agent"))
 
-from runctl_agent.stage import MARKER, materialise  # noqa: E402
+from runctl_agent.setup.stage import MARKER, materialise  # noqa: E402
 from tests.support import Attempt, snapshot  # noqa: E402
 
 

@@ -13,8 +13,8 @@ const target = join(core, "src", "host", "agent.generated.ts");
 const { zipSync } = createRequire(join(core, "package.json"))("fflate");
 
 const files = { "__main__.py": readFileSync(join(agent, "main.py")) };
-const modules = readdirSync(join(agent, "runctl_agent")).filter((name) => name.endsWith(".py"));
-for (const name of modules.sort()) files[`runctl_agent/${name}`] = readFileSync(join(agent, "runctl_agent", name));
+const modules = readdirSync(join(agent, "runctl_agent"), { recursive: true }).filter((path) => path.endsWith(".py"));
+for (const path of modules.sort()) files[`runctl_agent/${path}`] = readFileSync(join(agent, "runctl_agent", path));
 
 // Zip keeps local times: the parts of this one are the same in every time zone.
 const zip = zipSync(files, { level: 9, mtime: new Date(1980, 0, 1) });

@@ -1,4 +1,5 @@
 """Entry of the zipapp and of its extracted copy. Must still parse on old Pythons, to be able to refuse them."""
+
 import sys
 
 if sys.version_info < (3, 8):

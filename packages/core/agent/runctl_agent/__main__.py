@@ -1,4 +1,5 @@
 """Commands of the agent: extract (once per version and host), supervise and kill (by the guardian)."""
+
 from __future__ import annotations
 
 import os
@@ -42,7 +43,7 @@ def main(argv: "List[str]") -> None:
     if command == "extract" and len(argv) == 3:
         extract(os.path.abspath(argv[0]), argv[2])
     elif command == "supervise" and len(argv) == 4:
-        from .supervisor import supervise
+        from .attempt.supervisor import supervise
 
         supervise(argv[2], argv[3])
     elif command == "kill" and len(argv) == 3:

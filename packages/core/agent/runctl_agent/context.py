@@ -1,4 +1,5 @@
 """What every part of the supervisor is given."""
+
 from __future__ import annotations
 
 TYPE_CHECKING = False
@@ -77,7 +78,9 @@ class Context:
         if self.cancelled.is_set():
             raise Cancelled()
 
-    def progress(self, operation: str, done: float, total: "float | None", unit: str, detail: "str | None" = None) -> None:
+    def progress(
+        self, operation: str, done: float, total: "float | None", unit: str, detail: "str | None" = None
+    ) -> None:
         """Shows progress of a setup or upload step in status.json; cheap, may be called often."""
         self.current_progress = {"operation": operation, "done": done, "total": total, "unit": unit, "detail": detail}
 

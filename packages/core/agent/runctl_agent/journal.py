@@ -1,4 +1,5 @@
 """events.jsonl and setup.log: what is worth telling, as it happens."""
+
 from __future__ import annotations
 
 import json

@@ -1,4 +1,5 @@
 """Processes by identity. A pid alone may be somebody else's by now: a process is (pid, start time, boot id)."""
+
 from __future__ import annotations
 
 import os

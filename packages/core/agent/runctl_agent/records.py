@@ -1,4 +1,5 @@
 """Small JSON records with one writer each: a reader sees the old one or the new one, never half of one."""
+
 from __future__ import annotations
 
 import json
@@ -31,7 +32,7 @@ def write_bytes(path: str, data: bytes, mode: int = 0o600, durable: bool = True)
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(fd, view):]
+                view = view[os.write(fd, view) :]
             if durable:
                 os.fsync(fd)
             if os.fstat(fd).st_size != len(data):

@@ -1,4 +1,5 @@
 """2 MiB kept aside, so that the last records can be written on a full disk."""
+
 from __future__ import annotations
 
 import errno

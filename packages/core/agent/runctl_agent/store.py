@@ -1,4 +1,5 @@
 """Object stores as the host reaches them. Keys are POSIX paths relative to the store's prefix."""
+
 from __future__ import annotations
 
 import os
@@ -230,7 +231,9 @@ class FileStore(Store):
         try:
             with os.scandir(os.path.join(self.root, folder)) as scan:
                 # A folder sorts as its name with the slash: that is byte order of the whole keys.
-                entries = sorted((os.fsencode(e.name + ("/" if e.is_dir(follow_symlinks=False) else "")), e) for e in scan)
+                entries = sorted(
+                    (os.fsencode(e.name + ("/" if e.is_dir(follow_symlinks=False) else "")), e) for e in scan
+                )
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:

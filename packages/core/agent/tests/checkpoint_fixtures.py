@@ -13,8 +13,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from runctl_agent.candidates import look
-from runctl_agent.formats import judge_tree
+from runctl_agent.ckpt.candidates import look
+from runctl_agent.ckpt.formats import judge_tree
 
 # path -> (status, format), with a part of the reason where it matters
 Expected = Dict[str, Tuple[Any, ...]]
@@ -53,7 +53,9 @@ def cut(path: str, keep: float = 0.5, drop: Optional[int] = None) -> None:
 
 
 def safetensors(path: str, floats: int = 100) -> str:
-    header = json.dumps({"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [floats], "data_offsets": [0, 4 * floats]}}).encode()
+    header = json.dumps(
+        {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [floats], "data_offsets": [0, 4 * floats]}}
+    ).encode()
     return write(path, struct.pack("<Q", len(header)) + header + b"\1" * (4 * floats))
 
 
@@ -63,7 +65,12 @@ def hdf5(path: str, version: int = 0, extra: int = 0) -> str:
         block = b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8, 0]) + struct.pack("<HHI", 4, 16, 0)
         block += struct.pack("<QQQQ", 0, 2**64 - 1, size, 2**64 - 1)
     else:
-        block = b"\x89HDF\r\n\x1a\n" + bytes([version, 8, 8, extra]) + struct.pack("<QQQQ", 0, 2**64 - 1, size, 48) + b"abcd"
+        block = (
+            b"\x89HDF\r\n\x1a\n"
+            + bytes([version, 8, 8, extra])
+            + struct.pack("<QQQQ", 0, 2**64 - 1, size, 48)
+            + b"abcd"
+        )
     return write(path, block.ljust(size, b"\7"))
 
 
@@ -74,7 +81,9 @@ def npy(path: str, count: int = 50) -> str:
 
 
 def dcp_metadata(names: List[str]) -> bytes:
-    return pickle.dumps({"storage": {str(i): {"relative_path": name, "offset": 0} for i, name in enumerate(names)}}, protocol=4)
+    return pickle.dumps(
+        {"storage": {str(i): {"relative_path": name, "offset": 0} for i, name in enumerate(names)}}, protocol=4
+    )
 
 
 def dcp(folder: str, ranks: int, metadata: bool = True, missing: int = -1) -> None:
@@ -97,7 +106,9 @@ def hf(folder: str, step: int, ranks: int = 0) -> None:
     write(folder + "/trainer_state.json", json.dumps({"global_step": step, "best_metric": float("nan")}).encode())
 
 
-def deepspeed(folder: str, dp: int, mp: int = 1, told: bool = True, missing: Tuple[int, int] = (-1, -1), optim: bool = True) -> None:
+def deepspeed(
+    folder: str, dp: int, mp: int = 1, told: bool = True, missing: Tuple[int, int] = (-1, -1), optim: bool = True
+) -> None:
     for m in range(mp):
         value: Dict[str, Any] = {"module": 1}
         if told:
@@ -112,7 +123,14 @@ def deepspeed(folder: str, dp: int, mp: int = 1, told: bool = True, missing: Tup
 # --- single files
 
 
-@case("pytorch zip", {"a.pt": ("complete", "pytorch"), "b.pth": ("torn", "pytorch", "end-of-central-directory"), "c.bin": ("torn", "pytorch", "end-of-central")})
+@case(
+    "pytorch zip",
+    {
+        "a.pt": ("complete", "pytorch"),
+        "b.pth": ("torn", "pytorch", "end-of-central-directory"),
+        "c.bin": ("torn", "pytorch", "end-of-central"),
+    },
+)
 def _(d: str) -> None:
     torch_zip(d + "/a.pt")
     cut(torch_zip(d + "/b.pth"))
@@ -128,7 +146,10 @@ def _(d: str) -> None:
         file.write(b"XXXX")
 
 
-@case("pytorch zip with the end mark inside its weights", {"a.pt": ("torn", "pytorch", "end-of-central"), "b.pt": ("complete", "pytorch")})
+@case(
+    "pytorch zip with the end mark inside its weights",
+    {"a.pt": ("torn", "pytorch", "end-of-central"), "b.pt": ("complete", "pytorch")},
+)
 def _(d: str) -> None:
     for name in ("a.pt", "b.pt"):
         path = d + "/" + name
@@ -151,7 +172,26 @@ def _(d: str) -> None:
             data += struct.pack("<4sHHHHHIIIHH", b"PK\3\4", 45, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(entry), 20)
             data += entry + struct.pack("<HHQQ", 1, 16, len(content), len(content)) + content
             extra = struct.pack("<HHQQQ", 1, 24, len(content), len(content), offset)
-            directory += struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 45, 45, 0, 0, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, len(entry), len(extra), 0, 0, 0, 0, 0xFFFFFFFF)
+            directory += struct.pack(
+                "<4sHHHHHHIIIHHHHHII",
+                b"PK\1\2",
+                45,
+                45,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0xFFFFFFFF,
+                0xFFFFFFFF,
+                len(entry),
+                len(extra),
+                0,
+                0,
+                0,
+                0,
+                0xFFFFFFFF,
+            )
             directory += entry + extra
         end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, len(directory), len(data))
         locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(data) + len(directory) + (0 if name == "a.pt" else 7), 1)
@@ -159,7 +199,14 @@ def _(d: str) -> None:
         write(d + "/" + name, data + directory + end + locator + tail)
 
 
-@case("lightning", {"epoch=3-step=100.ckpt": ("complete", "lightning"), "last.ckpt": ("complete", "lightning"), "last-v1.ckpt": ("torn", "pytorch")})
+@case(
+    "lightning",
+    {
+        "epoch=3-step=100.ckpt": ("complete", "lightning"),
+        "last.ckpt": ("complete", "lightning"),
+        "last-v1.ckpt": ("torn", "pytorch"),
+    },
+)
 def _(d: str) -> None:
     value = {"epoch": 3, "global_step": 100, "pytorch-lightning_version": "2.0", "state_dict": {}}
     torch_zip(d + "/epoch=3-step=100.ckpt", value)
@@ -216,10 +263,16 @@ def _(d: str) -> None:
     names = ["model-0000%d-of-00003.safetensors" % i for i in (1, 2, 3)]
     for name in names:
         safetensors(d + "/" + name)
-    write(d + "/model.safetensors.index.json", json.dumps({"metadata": {}, "weight_map": {"a%d" % i: n for i, n in enumerate(names)}}).encode())
+    write(
+        d + "/model.safetensors.index.json",
+        json.dumps({"metadata": {}, "weight_map": {"a%d" % i: n for i, n in enumerate(names)}}).encode(),
+    )
 
 
-@case("sharded safetensors, one missing", {"m/model.safetensors.index.json": ("torn", "safetensors", "model-00002-of-00002.safetensors")})
+@case(
+    "sharded safetensors, one missing",
+    {"m/model.safetensors.index.json": ("torn", "safetensors", "model-00002-of-00002.safetensors")},
+)
 def _(d: str) -> None:
     safetensors(d + "/m/model-00001-of-00002.safetensors")
     weight_map = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -231,7 +284,9 @@ def _(d: str) -> None:
     write(d + "/model.safetensors.index.json", json.dumps({"weight_map": {"a": "../../etc/passwd"}}).encode())
 
 
-@case("shards without index", {"w-1-of-2.pt": ("complete", "shards"), "x-00001-of-00003.pt": ("torn", "shards", "2 of 3")})
+@case(
+    "shards without index", {"w-1-of-2.pt": ("complete", "shards"), "x-00001-of-00003.pt": ("torn", "shards", "2 of 3")}
+)
 def _(d: str) -> None:
     for name in ("w-1-of-2.pt", "w-2-of-2.pt", "x-00001-of-00003.pt", "x-00003-of-00003.pt"):
         torch_zip(d + "/" + name)
@@ -259,7 +314,13 @@ def _(d: str) -> None:
             archive.write(d + "/a.npy", "w.npy")
     cut(d + "/e.npz")
     write(d + "/f.npz", b"nonsense")
-    write(d + "/g.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", 60) + b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }".ljust(60) + b"pickle")
+    write(
+        d + "/g.npy",
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", 60)
+        + b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }".ljust(60)
+        + b"pickle",
+    )
     with open(npy(d + "/h.npy"), "ab") as file:
         file.write(b"more")
 
@@ -320,12 +381,26 @@ def _(d: str) -> None:
     write(d + "/b.safetensors", b"<!DOCTYPE html><html><body>404</body></html>")
 
 
-@case("unknown kinds and what is no checkpoint", {"state_12": ("unknown", "unknown"), "weights.dat": ("unknown", "unknown"), "zeros.dat": ("unknown", "unknown")})
+@case(
+    "unknown kinds and what is no checkpoint",
+    {"state_12": ("unknown", "unknown"), "weights.dat": ("unknown", "unknown"), "zeros.dat": ("unknown", "unknown")},
+)
 def _(d: str) -> None:
     write(d + "/state_12", b"anything")
     write(d + "/weights.dat", b"anything else")
     write(d + "/zeros.dat", b"\0" * 100)
-    for name in ("train.log", "metrics.csv", "events.out.tfevents.1", "config.yaml", "README.md", ".hidden", "x.pt.tmp", "y.pt.tmp.123", "z.ckpt~", "q.partial"):
+    for name in (
+        "train.log",
+        "metrics.csv",
+        "events.out.tfevents.1",
+        "config.yaml",
+        "README.md",
+        ".hidden",
+        "x.pt.tmp",
+        "y.pt.tmp.123",
+        "z.ckpt~",
+        "q.partial",
+    ):
         write(d + "/" + name, b"no checkpoint")
     write(d + "/tmp-checkpoint-5/model.safetensors", b"")
     write(d + "/tmpab12_9xy", b"mkstemp")
@@ -345,7 +420,18 @@ def _(d: str) -> None:
     write(d + "/state.json", b"{}")
 
 
-ODD = ["with space.pt", "quote'\".pt", "new\nline-2.pt", "--dash.pt", "emoji-😀.pt", "\U0001f600.pt", "\uff5e.pt", "back\\slash.pt", "$(touch pwned).pt", "end.pt\n"]
+ODD = [
+    "with space.pt",
+    "quote'\".pt",
+    "new\nline-2.pt",
+    "--dash.pt",
+    "emoji-😀.pt",
+    "\U0001f600.pt",
+    "\uff5e.pt",
+    "back\\slash.pt",
+    "$(touch pwned).pt",
+    "end.pt\n",
+]
 
 
 @case("odd names", {name: (("unknown", "unknown") if name.endswith("\n") else ("complete", "pytorch")) for name in ODD})
@@ -360,7 +446,10 @@ def _(d: str) -> None:
 # --- folders
 
 
-@case("hf trainer", {"checkpoint-500": ("complete", "hf-trainer"), "checkpoint-1000": ("torn", "hf-trainer", "trainer_state.json")})
+@case(
+    "hf trainer",
+    {"checkpoint-500": ("complete", "hf-trainer"), "checkpoint-1000": ("torn", "hf-trainer", "trainer_state.json")},
+)
 def _(d: str) -> None:
     hf(d + "/checkpoint-500", 500)
     hf(d + "/checkpoint-1000", 1000)
@@ -394,7 +483,10 @@ def _(d: str) -> None:
     write(d + "/out/checkpoint-7/model.safetensors.index.json", json.dumps(index).encode())
 
 
-@case("hf trainer with FSDP shards", {"checkpoint-3": ("complete", "hf-trainer"), "checkpoint-4": ("torn", "hf-trainer", "__1_0.distcp")})
+@case(
+    "hf trainer with FSDP shards",
+    {"checkpoint-3": ("complete", "hf-trainer"), "checkpoint-4": ("torn", "hf-trainer", "__1_0.distcp")},
+)
 def _(d: str) -> None:
     for n in (3, 4):
         folder = "%s/checkpoint-%d" % (d, n)
@@ -404,7 +496,14 @@ def _(d: str) -> None:
         dcp(folder + "/optimizer_0", 2)
 
 
-@case("accelerate", {"checkpoint_0": ("complete", "accelerate"), "checkpoint_1": ("torn", "accelerate", "rank 0"), "checkpoint_2": ("torn", "accelerate", "random states")})
+@case(
+    "accelerate",
+    {
+        "checkpoint_0": ("complete", "accelerate"),
+        "checkpoint_1": ("torn", "accelerate", "rank 0"),
+        "checkpoint_2": ("torn", "accelerate", "random states"),
+    },
+)
 def _(d: str) -> None:
     for n in range(3):
         safetensors("%s/checkpoint_%d/model.safetensors" % (d, n))
@@ -441,7 +540,9 @@ def _(d: str) -> None:
 def _(d: str) -> None:
     dcp(d, 2)
     # Names on both sides of a block border must be found.
-    write(d + "/.metadata", b"\x80\x04" + b"x" * ((1 << 20) - 8) + b"__0_0.distcp" + b"y" * 1000 + b"__1_0.distcp" + b".")
+    write(
+        d + "/.metadata", b"\x80\x04" + b"x" * ((1 << 20) - 8) + b"__0_0.distcp" + b"y" * 1000 + b"__1_0.distcp" + b"."
+    )
 
 
 @case(
@@ -475,7 +576,14 @@ def _(d: str) -> None:
     write(d + "/latest_checkpointed_iteration.txt", b"100")
 
 
-@case("megatron, odd trackers", {"a/iter_0000100": ("torn", "megatron", "missing"), "b/iter_0000100": ("torn", "megatron", "no number"), "c/release": ("complete", "megatron")})
+@case(
+    "megatron, odd trackers",
+    {
+        "a/iter_0000100": ("torn", "megatron", "missing"),
+        "b/iter_0000100": ("torn", "megatron", "no number"),
+        "c/release": ("complete", "megatron"),
+    },
+)
 def _(d: str) -> None:
     torch_zip(d + "/a/iter_0000100/mp_rank_00/model_optim_rng.pt")
     torch_zip(d + "/b/iter_0000100/mp_rank_00/model_optim_rng.pt")
@@ -484,7 +592,16 @@ def _(d: str) -> None:
     write(d + "/c/latest_checkpointed_iteration.txt", b"release\n")
 
 
-@case("orbax", {"100": ("complete", "orbax"), "200": ("torn", "orbax", "JSON"), "300": ("torn", "orbax", "committed"), "400": ("unknown", "orbax"), "500": ("complete", "orbax")})
+@case(
+    "orbax",
+    {
+        "100": ("complete", "orbax"),
+        "200": ("torn", "orbax", "JSON"),
+        "300": ("torn", "orbax", "committed"),
+        "400": ("unknown", "orbax"),
+        "500": ("complete", "orbax"),
+    },
+)
 def _(d: str) -> None:
     for n in (100, 200, 300, 400, 500):
         write("%s/%d/default/_METADATA" % (d, n), b"{}")
@@ -499,7 +616,13 @@ def _(d: str) -> None:
 
 @case(
     "tensorflow",
-    {"ckpt-1": ("complete", "tensorflow"), "ckpt-2": ("torn", "tensorflow", "1 of 2"), "ckpt-3": ("torn", "tensorflow", "index"), "ckpt-4": ("torn", "tensorflow", "data"), "export": ("complete", "tensorflow")},
+    {
+        "ckpt-1": ("complete", "tensorflow"),
+        "ckpt-2": ("torn", "tensorflow", "1 of 2"),
+        "ckpt-3": ("torn", "tensorflow", "index"),
+        "ckpt-4": ("torn", "tensorflow", "data"),
+        "export": ("complete", "tensorflow"),
+    },
 )
 def _(d: str) -> None:
     for n, shards in ((1, 2), (2, 1), (3, 2)):
@@ -514,7 +637,14 @@ def _(d: str) -> None:
     write(d + "/export/variables/variables.data-00000-of-00001", b"data")
 
 
-@case("P-26 composer", {"ep1-ba10-rank0.pt": ("complete", "composer"), "ep2-ba20-rank0.pt": ("torn", "composer", "rank 1"), "ep3-ba30-rank0.pt": ("torn", "composer", "end-of-central")})
+@case(
+    "P-26 composer",
+    {
+        "ep1-ba10-rank0.pt": ("complete", "composer"),
+        "ep2-ba20-rank0.pt": ("torn", "composer", "rank 1"),
+        "ep3-ba30-rank0.pt": ("torn", "composer", "end-of-central"),
+    },
+)
 def _(d: str) -> None:
     for ep, ranks in ((1, (0, 1)), (2, (0, 2)), (3, (0, 1))):
         for rank in ranks:
@@ -560,7 +690,15 @@ def _real_torch() -> None:
     except ImportError:
         return
 
-    @case("real torch.save", {"zip.pt": ("complete", "pytorch"), "legacy.pt": ("unknown", "pytorch-legacy"), "torn.pt": ("torn", "pytorch"), "script.pt": ("complete", "pytorch")})
+    @case(
+        "real torch.save",
+        {
+            "zip.pt": ("complete", "pytorch"),
+            "legacy.pt": ("unknown", "pytorch-legacy"),
+            "torn.pt": ("torn", "pytorch"),
+            "script.pt": ("complete", "pytorch"),
+        },
+    )
     def _(d: str) -> None:
         os.makedirs(d)
         model = torch.nn.Linear(50, 20)
@@ -570,12 +708,20 @@ def _real_torch() -> None:
         torch.jit.script(model).save(d + "/script.pt")
         cut(d + "/torn.pt")
 
-    @case("P-26 real torch.save with DeepSpeed's world size", {"global_step9": ("torn", "deepspeed", "rank 2 is missing"), "global_step10": ("complete", "deepspeed")})
+    @case(
+        "P-26 real torch.save with DeepSpeed's world size",
+        {"global_step9": ("torn", "deepspeed", "rank 2 is missing"), "global_step10": ("complete", "deepspeed")},
+    )
     def _(d: str) -> None:
         for n, ranks in ((9, 2), (10, 3)):
             folder = "%s/global_step%d" % (d, n)
             os.makedirs(folder)
-            state = {"module": {"w": torch.ones(3)}, "dp_world_size": 3, "mp_world_size": 1, "ds_config": {"zero_optimization": {"stage": 1}}}
+            state = {
+                "module": {"w": torch.ones(3)},
+                "dp_world_size": 3,
+                "mp_world_size": 1,
+                "ds_config": {"zero_optimization": {"stage": 1}},
+            }
             torch.save(state, folder + "/mp_rank_00_model_states.pt")
             for rank in range(ranks):
                 torch.save({"o": torch.ones(2)}, "%s/zero_pp_rank_%d_mp_rank_00_optim_states.pt" % (folder, rank))
@@ -589,10 +735,19 @@ def build(base: str) -> List[Dict[str, Any]]:
         folder = "%s/%02d/dir" % (base, number)
         make(folder)
         found = [
-            {"path": unit.path, "kind": unit.kind, "files": unit.files, "status": verdict.status, "format": verdict.format}
+            {
+                "path": unit.path,
+                "kind": unit.kind,
+                "files": unit.files,
+                "status": verdict.status,
+                "format": verdict.format,
+            }
             for unit, verdict in judge_tree(folder, look(folder).sizes())
         ]
-        more = [{"reason": verdict.reason, "step": verdict.step, "world": verdict.world} for _unit, verdict in judge_tree(folder, look(folder).sizes())]
+        more = [
+            {"reason": verdict.reason, "step": verdict.step, "world": verdict.world}
+            for _unit, verdict in judge_tree(folder, look(folder).sizes())
+        ]
         for item, rest in zip(found, more):
             item.update(rest)
         cases.append({"name": name, "dir": folder, "expected": expected, "host": found})

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from runctl_agent.publisher import Publisher
+from runctl_agent.ckpt.publisher import Publisher
 from runctl_agent.store import FileStore, StoreError
 
 from .support import Attempt, Case
@@ -60,8 +60,15 @@ class CheckpointCase(Case):
             for thread in publisher._threads:
                 thread.join(10)
 
-    def attempt(self, number: int = 1, mode: str = "auto", manifests: "Optional[List[str]]" = None, **changes: Any) -> Attempt:
-        config = {"dir": "check points", "store": 0, "prefix": PREFIX, "resume": {"mode": mode, "manifests": manifests or []}}
+    def attempt(
+        self, number: int = 1, mode: str = "auto", manifests: "Optional[List[str]]" = None, **changes: Any
+    ) -> Attempt:
+        config = {
+            "dir": "check points",
+            "store": 0,
+            "prefix": PREFIX,
+            "resume": {"mode": mode, "manifests": manifests or []},
+        }
         attempt = self.new(attempt=number, checkpoints=config, **changes)
         attempt.dir = os.path.join(self.base, "runs", "r1", str(number))
         attempt.store = self.store
@@ -102,7 +109,11 @@ class CheckpointCase(Case):
 
     def manifests(self) -> "List[Dict[str, Any]]":
         """All manifests in the store, in order of their keys."""
-        return [json.loads(self.store.get_bytes(key)) for key, _size in self.store.list(PREFIX) if key.endswith("/manifest.json")]
+        return [
+            json.loads(self.store.get_bytes(key))
+            for key, _size in self.store.list(PREFIX)
+            if key.endswith("/manifest.json")
+        ]
 
     def latest(self) -> "Dict[str, Any]":
         keys = [key for key, _size in self.store.list(PREFIX + "LATEST.")]

@@ -45,7 +45,16 @@ def _start() -> Optional[str]:
     base = tempfile.mkdtemp(prefix="runctl-docker-")
     log = open(os.path.join(base, "log"), "wb")
     daemon = subprocess.Popen(
-        ["dockerd", "--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none", "--data-root", base + "/data"]
+        [
+            "dockerd",
+            "--storage-driver",
+            "vfs",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+            "--data-root",
+            base + "/data",
+        ]
         + ["--exec-root", base + "/exec", "--pidfile", base + "/pid", "--host", "unix://" + base + "/sock"],
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -75,7 +84,22 @@ def _start() -> Optional[str]:
     archive = os.path.join(base, "image.tar")
     with tarfile.open(archive, "w") as tar:
         tar.add(busybox, "bin/busybox")
-        for name in ("sh", "env", "cat", "ls", "echo", "sleep", "printf", "id", "pwd", "mkdir", "touch", "tr", "cp", "test"):
+        for name in (
+            "sh",
+            "env",
+            "cat",
+            "ls",
+            "echo",
+            "sleep",
+            "printf",
+            "id",
+            "pwd",
+            "mkdir",
+            "touch",
+            "tr",
+            "cp",
+            "test",
+        ):
             link = tarfile.TarInfo("bin/" + name)
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)

@@ -11,9 +11,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from runctl_agent import resume
+from runctl_agent.ckpt import resume
+from runctl_agent.ckpt.publisher import Publisher
 from runctl_agent.context import Context
-from runctl_agent.publisher import Publisher
 from runctl_agent.store import FileStore
 from tests.checkpoint_fixtures import torch_zip
 
@@ -22,13 +22,31 @@ def main(store: str, folder: str, number: int, names: "list[str]") -> None:
     work = folder + "/work"
     os.makedirs(work + "/checkpoints", exist_ok=True)
     config = {"dir": "checkpoints", "store": 0, "prefix": "runs/r1/ckpt/", "resume": {"mode": "auto", "manifests": []}}
-    attempt = {"runId": "r1", "attempt": number, "nonce": "n%d" % number, "runPrefix": "runs/r1/", "distributed": None, "checkpoints": config}
+    attempt = {
+        "runId": "r1",
+        "attempt": number,
+        "nonce": "n%d" % number,
+        "runPrefix": "runs/r1/",
+        "distributed": None,
+        "checkpoints": config,
+    }
 
     def emit(event: "dict[str, object]") -> None:
         print(json.dumps(event), flush=True)
 
     context = Context(
-        attempt, folder, folder, folder, work, [FileStore(store, "")], {}, emit, lambda text: emit({"type": "decision", "what": text}), time.monotonic, print, threading.Event()
+        attempt,
+        folder,
+        folder,
+        folder,
+        work,
+        [FileStore(store, "")],
+        {},
+        emit,
+        lambda text: emit({"type": "decision", "what": text}),
+        time.monotonic,
+        print,
+        threading.Event(),
     )
     result = resume.prepare(context)
     emit({"type": "resumed", "from": None if result is None else result.manifest_key})

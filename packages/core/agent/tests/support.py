@@ -115,7 +115,9 @@ class Case(unittest.TestCase):
 def canonical(files: "Iterable[Dict[str, Any]]", links: "Iterable[Dict[str, str]]", dirs: "Iterable[str]") -> str:
     """The digest as the controller computes it."""
     content = {
-        "files": sorted(([f["path"], f["size"], f["sha256"], f["mode"]] for f in files), key=lambda row: row[0].encode()),
+        "files": sorted(
+            ([f["path"], f["size"], f["sha256"], f["mode"]] for f in files), key=lambda row: row[0].encode()
+        ),
         "links": sorted(([e["path"], e["target"]] for e in links), key=lambda row: row[0].encode()),
         "dirs": sorted(dirs, key=lambda path: path.encode()),
     }
@@ -137,7 +139,14 @@ def snapshot(
     for index, (path, (data, mode)) in enumerate(files.items()):
         pack = index % packs
         rows.append(
-            {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "mode": mode, "pack": pack, "offset": len(bodies[pack])}
+            {
+                "path": path,
+                "size": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "mode": mode,
+                "pack": pack,
+                "offset": len(bodies[pack]),
+            }
         )
         bodies[pack] += data + b"\0" * hole
     keys = []
@@ -145,7 +154,13 @@ def snapshot(
         key = "code/packs/%s.pack" % hashlib.sha256(bytes(body)).hexdigest()
         attempt.store.put_bytes(key, bytes(body))
         keys.append(key)
-    manifest = {"v": 1, "files": rows, "links": [{"path": p, "target": t} for p, t in (links or {}).items()], "dirs": list(dirs), "packs": keys}
+    manifest = {
+        "v": 1,
+        "files": rows,
+        "links": [{"path": p, "target": t} for p, t in (links or {}).items()],
+        "dirs": list(dirs),
+        "packs": keys,
+    }
     return put_manifest(attempt, manifest)
 
 

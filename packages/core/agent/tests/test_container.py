@@ -9,10 +9,11 @@ import subprocess
 import time
 from typing import Any, Dict, List
 
-from runctl_agent import container, deps
 from runctl_agent.context import Cancelled, SetupError
-from runctl_agent.deps import PythonEnv
-from runctl_agent.launch import command_line
+from runctl_agent.deps import python_env as deps
+from runctl_agent.deps.python_env import PythonEnv
+from runctl_agent.setup import container
+from runctl_agent.setup.launch import command_line
 
 from . import docker_engine
 from .support import Attempt, Case, write
@@ -21,7 +22,14 @@ ARGS = ["$(touch pwned)", "`touch pwned`", "a b", "'q\"", "new\nline", "", "--rm
 
 
 def settings(**changes: Any) -> Dict[str, Any]:
-    found: Dict[str, Any] = {"engine": "docker", "image": None, "dockerfile": None, "buildArgs": {}, "gpus": "auto", "mounts": []}
+    found: Dict[str, Any] = {
+        "engine": "docker",
+        "image": None,
+        "dockerfile": None,
+        "buildArgs": {},
+        "gpus": "auto",
+        "mounts": [],
+    }
     found.update(changes)
     return found
 
@@ -123,7 +131,9 @@ class FakeDocker(ContainerCase):
         self.assertTrue({"PLAIN", "TOKEN", "RUNCTL_NONCE", "RUNCTL_OUTPUT_DIR"} <= set(names))
         self.assertFalse({"PATH", "HOME", "DOCKER_HOST"} & set(names))
         self.assertTrue({"HOME=/in/side", "DOCKER_HOST=tcp://the-trainings:1"} <= set(names))
-        self.assertEqual((env.get("HOME"), env.get("DOCKER_HOST")), (os.environ.get("HOME"), os.environ.get("DOCKER_HOST")))
+        self.assertEqual(
+            (env.get("HOME"), env.get("DOCKER_HOST")), (os.environ.get("HOME"), os.environ.get("DOCKER_HOST"))
+        )
         self.assertNotIn("s3cr3t", " ".join(argv))
         self.assertEqual((env["TOKEN"], env["PLAIN"]), ("s3cr3t", "a b\nc"))
         mounts = self.pairs(argv, "--mount")
@@ -141,12 +151,16 @@ class FakeDocker(ContainerCase):
             self.assertEqual(env["RUNCTL_DEVICE"], "cuda" if expected else "cpu")
 
     def test_build_values_travel_by_the_environment(self) -> None:
-        attempt = self.new(argv=["true"], script=None, container=settings(buildArgs={"VERSION": "1 2", "PIP_URL": "https://u:p@h/"}))
+        attempt = self.new(
+            argv=["true"], script=None, container=settings(buildArgs={"VERSION": "1 2", "PIP_URL": "https://u:p@h/"})
+        )
         attempt.write("docker/Dockerfile", "FROM scratch")
         argv, _ = self.argv(attempt)
         (build,) = [call for call in self.called() if call[0][0] == "build"]
         self.assertEqual(self.pairs(build[0], "--build-arg"), ["PIP_URL", "VERSION"])
-        self.assertEqual((build[1]["VERSION"], self.pairs(build[0], "--file")), ("1 2", [attempt.work + "/docker/Dockerfile"]))
+        self.assertEqual(
+            (build[1]["VERSION"], self.pairs(build[0], "--file")), ("1 2", [attempt.work + "/docker/Dockerfile"])
+        )
         self.assertEqual(argv[argv.index("--entrypoint") + 2], "sha256:1234")
         self.assertIn("Step 1/1", attempt.setup_log)
 
@@ -162,7 +176,10 @@ class FakeDocker(ContainerCase):
         self.assertIn("could not be pulled", caught.exception.what)
         os.environ.update(FAKE_IMAGE="0")
         for mounts in (
-            [{"host": self.base, "container": "/x", "readOnly": False}, {"host": "/tmp", "container": "/x", "readOnly": False}],
+            [
+                {"host": self.base, "container": "/x", "readOnly": False},
+                {"host": "/tmp", "container": "/x", "readOnly": False},
+            ],
             [{"host": self.base + "/none", "container": "/x", "readOnly": False}],
             [{"host": "relative", "container": "/x", "readOnly": False}],
         ):
@@ -197,7 +214,9 @@ class RealDocker(ContainerCase):
         for folder in ("job", "work/output"):
             os.makedirs(os.path.join(attempt.dir, folder), exist_ok=True)
         argv, env = command_line(attempt.context(), PythonEnv("python3", {}), self.environment(attempt))
-        return subprocess.Popen(argv, env=env, cwd=attempt.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            argv, env=env, cwd=attempt.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def test_s24_found_built_and_run_with_mounts_and_arguments_intact(self) -> None:
         data = os.path.join(self.base, "data,'x\"")
@@ -209,18 +228,23 @@ class RealDocker(ContainerCase):
             inputs=[{"store": 0, "key": "huge", "to": "data/"}],
             container=settings(
                 buildArgs={"WORD": "built with $(this)"},
-                mounts=[{"host": data, "container": "/mnt/data", "readOnly": True}, {"host": data, "container": "/mnt/data", "readOnly": True}],
+                mounts=[
+                    {"host": data, "container": "/mnt/data", "readOnly": True},
+                    {"host": data, "container": "/mnt/data", "readOnly": True},
+                ],
             ),
         )
         attempt.store.put_bytes("huge", b"not for the build")
-        from runctl_agent.transfer import fetch_inputs
+        from runctl_agent.setup.inputs import fetch_inputs
 
         fetch_inputs(attempt.context())
         attempt.secrets["TOKEN"] = "s3cr3t"
         attempt.write(".dockerignore", "*.secret\n")
         attempt.write("key.secret")
         os.symlink("docker", os.path.join(attempt.work, "link"))
-        attempt.write("docker/Dockerfile", "FROM %s\nARG WORD\nENV BUILT=$WORD\nCOPY . /code\nWORKDIR /\n" % docker_engine.IMAGE)
+        attempt.write(
+            "docker/Dockerfile", "FROM %s\nARG WORD\nENV BUILT=$WORD\nCOPY . /code\nWORKDIR /\n" % docker_engine.IMAGE
+        )
         attempt.write(
             "training dir/train.sh",
             'for a in "$@"; do printf "%s\\0" "$a"; done > output/args\n'
@@ -241,7 +265,12 @@ class RealDocker(ContainerCase):
         self.assertFalse(os.path.exists(os.path.join(attempt.dir, "build-context")))
         self.assertIn("read-only", said)
         self.assertTrue(os.path.exists(os.path.join(attempt.dir, "job/notice.json")))
-        self.assertNotIn("s3cr3t", subprocess.run(["docker", "history", "--no-trunc", docker_engine.IMAGE], stdout=subprocess.PIPE).stdout.decode())
+        self.assertNotIn(
+            "s3cr3t",
+            subprocess.run(
+                ["docker", "history", "--no-trunc", docker_engine.IMAGE], stdout=subprocess.PIPE
+            ).stdout.decode(),
+        )
         self.assertFalse(os.path.exists(os.path.join(attempt.work, "pwned")))
 
     def wait_for(self, path: str, child: "subprocess.Popen[bytes]") -> None:
@@ -252,7 +281,10 @@ class RealDocker(ContainerCase):
 
     def long(self) -> Attempt:
         attempt = self.new(argv=["train.sh"], script="train.sh", container=settings(image=docker_engine.IMAGE))
-        attempt.write("train.sh", "trap 'echo saved > output/saved; exit 9' TERM\ntouch output/ready\nwhile :; do sleep 0.1; done\n")
+        attempt.write(
+            "train.sh",
+            "trap 'echo saved > output/saved; exit 9' TERM\ntouch output/ready\nwhile :; do sleep 0.1; done\n",
+        )
         return attempt
 
     def test_signals_reach_the_training_and_gone_is_gone(self) -> None:
@@ -284,7 +316,9 @@ class RealDocker(ContainerCase):
         running = subprocess.run(["docker", "ps", "--quiet"], stdout=subprocess.PIPE).stdout
         self.assertTrue(running.strip())
         self.assertTrue(container.kill_container(attempt.context()))
-        self.assertEqual(subprocess.run(["docker", "ps", "--all", "--quiet"], stdout=subprocess.PIPE).stdout.strip(), b"")
+        self.assertEqual(
+            subprocess.run(["docker", "ps", "--all", "--quiet"], stdout=subprocess.PIPE).stdout.strip(), b""
+        )
 
     def test_a_failing_build_shows_its_last_lines_and_a_cancel_ends_it(self) -> None:
         attempt = self.new(argv=["true"], script=None, container=settings())

@@ -1,4 +1,5 @@
 """The agent's own rules, part by part: store, records, processes, limits, control, log lines."""
+
 from __future__ import annotations
 
 import json
@@ -11,15 +12,15 @@ import tempfile
 import unittest
 
 from runctl_agent import procs, records, reserve
-from runctl_agent.causes import cause_of
-from runctl_agent.control import Control
+from runctl_agent.attempt.causes import cause_of
+from runctl_agent.attempt.control import Control
+from runctl_agent.attempt.limits import Limits
+from runctl_agent.attempt.stopping import Stopping
+from runctl_agent.attempt.tidy import tidy_folder
 from runctl_agent.journal import Journal
-from runctl_agent.limits import Limits
-from runctl_agent.loglines import LogLines
-from runctl_agent.logs import LogShip
-from runctl_agent.stopping import Stopping
 from runctl_agent.store import Conflict, Missing, StoreError, open_store
-from runctl_agent.tidy import tidy_folder
+from runctl_agent.uploads.log_chunks import LogShip
+from runctl_agent.uploads.log_lines import LogLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,14 @@ class RecordsTest(Folder):
         self.assertFalse(reserve.free(self.dir))
 
     def test_tidy_takes_only_temporary_files_of_others(self) -> None:
-        for name in ("status.json.tmp-1", "notice.json.new-2", "guard.json.123", "status.json", "log", "x.tmp-%d" % os.getpid()):
+        for name in (
+            "status.json.tmp-1",
+            "notice.json.new-2",
+            "guard.json.123",
+            "status.json",
+            "log",
+            "x.tmp-%d" % os.getpid(),
+        ):
             self.write(name, b"x")
         tidy_folder(self.dir)
         self.assertEqual(sorted(os.listdir(self.dir)), sorted(["status.json", "log", "x.tmp-%d" % os.getpid()]))
@@ -205,14 +213,18 @@ class LimitsTest(Folder):
         limits = Limits(attempt(), self.dir, 0.0)
         self.assertFalse(limits.allow({"op": "allowance", "seq": 1, "seconds": 9, "hardSeconds": 9}))
         self.assertTrue(limits.allow({"op": "allowance", "seq": 2, "seconds": None, "hardSeconds": 500}))
-        self.assertEqual(records.read_record(self.path("allowance.json")), {"seq": 2, "seconds": None, "hardSeconds": 500})
+        self.assertEqual(
+            records.read_record(self.path("allowance.json")), {"seq": 2, "seconds": None, "hardSeconds": 500}
+        )
         with open(self.path("guard.conf")) as file:
             self.assertEqual(file.read(), "500 60 60 3 SIGTERM n none\n")
         self.assertEqual(Limits(attempt(), self.dir, 0.0).seq, 2)
 
     def test_the_hard_limit_is_called_a_deadline_only_when_there_is_one_and_it_has_passed(self) -> None:
         def named(deadline: "Any", wall: str) -> str:
-            limits = Limits(attempt(deadlineAt=deadline, allowance={"seq": 1, "seconds": None, "hardSeconds": 5}), self.dir, 0.0)
+            limits = Limits(
+                attempt(deadlineAt=deadline, allowance={"seq": 1, "seconds": None, "hardSeconds": 5}), self.dir, 0.0
+            )
             return (limits.reached(6, None, wall) or ("",))[0]
 
         self.assertEqual(named("2026-05-01T00:00:00.000Z", "2026-05-01T00:00:01.000Z"), "deadline")
@@ -253,14 +265,20 @@ class LogTest(Folder):
         return LogLines(self.path("log"), patterns, noted.update, names), noted
 
     def test_metrics_are_named_as_the_controller_names_them(self) -> None:
-        look, noted = self.lines([r"l=([0-9.]+)", r"(?<name>\w+)!(?<value>[0-9.]+)", r"a=(?<step>\d+) v=(?<value>\S+)"], ["val/loss", None, "v"])
+        look, noted = self.lines(
+            [r"l=([0-9.]+)", r"(?<name>\w+)!(?<value>[0-9.]+)", r"a=(?<step>\d+) v=(?<value>\S+)"],
+            ["val/loss", None, "v"],
+        )
         self.write("log", b"l=0.5 acc!0.9\na=3 v=7\n")
         look.look()
         self.assertEqual(noted, {"val/loss": 0.5, "acc": 0.9, "v": 7.0})
 
     def test_steps_and_metrics(self) -> None:
         look, noted = self.lines([r"loss=(?<loss>[0-9.e-]+)", r"(acc)uracy: ([0-9.]+)", "(unclosed"])
-        self.write("log", b'step 3 loss=0.5\n{"global_step": 12, "x": 1}\naccuracy: 0.75\nsteps_total=99 footstep 7\nloss=0.25 half')
+        self.write(
+            "log",
+            b'step 3 loss=0.5\n{"global_step": 12, "x": 1}\naccuracy: 0.75\nsteps_total=99 footstep 7\nloss=0.25 half',
+        )
         look.look()
         self.assertEqual(look.step, 12)
         self.assertEqual(noted, {"loss": 0.5, "acc": 0.75, "step": 12})
@@ -315,7 +333,9 @@ class CausesTest(Folder):
         self.assertEqual(self.cause(later, stop="notice"), "done-file")
         self.assertEqual(self.cause({"code": 1, "endedUptime": 0}, full=True), "done-file")
         os.unlink(self.path("job", "done"))
-        self.assertEqual(self.cause({"code": 1, "endedUptime": procs.uptime() + 9, "spawnError": "gone"}), "spawn-failed")
+        self.assertEqual(
+            self.cause({"code": 1, "endedUptime": procs.uptime() + 9, "spawnError": "gone"}), "spawn-failed"
+        )
         os.unlink(self.path("notice.json"))
         self.assertEqual(self.cause({"code": 1, "endedUptime": 0}, full=True), "disk-full")
         self.assertEqual(self.cause({"code": 0, "endedUptime": 0}, full=True), "exit")
@@ -323,8 +343,24 @@ class CausesTest(Folder):
 
 class ImportTest(unittest.TestCase):
     def test_the_way_to_the_training_imports_no_slow_module(self) -> None:
-        slow = ["typing", "subprocess", "argparse", "logging", "dataclasses", "inspect", "hashlib", "socket", "urllib", "tempfile", "shutil", "zipfile"]
-        code = "import sys, runctl_agent.supervisor, runctl_agent.setup; print([n for n in %r if n in sys.modules])" % slow
+        slow = [
+            "typing",
+            "subprocess",
+            "argparse",
+            "logging",
+            "dataclasses",
+            "inspect",
+            "hashlib",
+            "socket",
+            "urllib",
+            "tempfile",
+            "shutil",
+            "zipfile",
+        ]
+        code = (
+            "import sys, runctl_agent.attempt.supervisor, runctl_agent.setup.prepare; print([n for n in %r if n in sys.modules])"
+            % slow
+        )
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         code = "import sys; sys.path.insert(0, %r); %s" % (root, code)
         found = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", code], stdout=subprocess.PIPE, check=True)

@@ -11,9 +11,10 @@ import threading
 import time
 from typing import Any, Dict, List, Optional
 
-from runctl_agent import deps, env_cache, pythons
 from runctl_agent.context import Cancelled, SetupError
-from runctl_agent.deps import PythonEnv
+from runctl_agent.deps import env_cache, pythons
+from runctl_agent.deps import python_env as deps
+from runctl_agent.deps.python_env import PythonEnv
 
 from . import wheels
 from .support import Attempt, Case, write
@@ -49,7 +50,9 @@ class DepsCase(Case):
         os.makedirs(programs)
         if self.with_uv and UV:
             os.symlink(UV, os.path.join(programs, "uv"))
-        os.environ.update(PATH=programs + ":/usr/bin:/bin", HOME=self.base, PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR="1")
+        os.environ.update(
+            PATH=programs + ":/usr/bin:/bin", HOME=self.base, PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR="1"
+        )
 
     def attempt(self, **changes: Any) -> Attempt:
         changes.setdefault("dependencies", {"kind": "auto"})
@@ -72,7 +75,13 @@ class DepsCase(Case):
     def say(self, python: PythonEnv, code: str, cwd: Optional[str] = None) -> str:
         """What the training would see."""
         env = {**os.environ, **python.env}
-        result = subprocess.run([python.interpreter, "-c", code], env=env, cwd=cwd or self.base, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        result = subprocess.run(
+            [python.interpreter, "-c", code],
+            env=env,
+            cwd=cwd or self.base,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return result.stdout.decode().strip()
 
     VERSIONS = "import alpha, beta; print(alpha.VERSION, beta.VERSION)"
@@ -83,7 +92,7 @@ class DepsCase(Case):
 
 class SourcesTest(DepsCase):
     def kind(self, attempt: Attempt) -> Optional[str]:
-        from runctl_agent import dep_sources
+        from runctl_agent.deps import sources as dep_sources
 
         found = dep_sources.discover(attempt.context())
         return None if found is None else "%s %s" % (found.kind, os.path.relpath(found.path, attempt.work))
@@ -190,7 +199,9 @@ class InstallCases(DepsCase):
         self.assertEqual({event["operation"] for event in progress}, {"dependencies"})
         # Another attempt on the same host finds it, and needs nothing to do so.
         shutil.rmtree(self.wheels)
-        again = Attempt(os.path.join(self.base, "second"), dependencies={"kind": "auto"}, env=dict(attempt.attempt["env"]))
+        again = Attempt(
+            os.path.join(self.base, "second"), dependencies={"kind": "auto"}, env=dict(attempt.attempt["env"])
+        )
         again.write("requirements.txt", "-c more/limits.txt\nalpha  # a comment\n")
         again.write("more/limits.txt", "alpha<2\n")
         ctx = again.context()
@@ -204,13 +215,21 @@ class InstallCases(DepsCase):
     def test_inline_metadata_a_project_and_a_list(self) -> None:
         cases: List[Dict[str, Any]] = [
             {"files": {"train.py": INLINE}},
-            {"files": {"pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["alpha"]\n[build-system]\nrequires = ["nowhere"]\n'}},
+            {
+                "files": {
+                    "pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["alpha"]\n[build-system]\nrequires = ["nowhere"]\n'
+                }
+            },
             {"dependencies": {"kind": "packages", "packages": ["alpha", "beta>=1"]}, "files": {}},
             {"dependencies": {"kind": "file", "file": "sub/req.txt"}, "files": {"sub/req.txt": "alpha"}},
         ]
         for index, case in enumerate(cases):
             with self.subTest(case=case):
-                attempt = Attempt(os.path.join(self.base, str(index)), env=self.index(), dependencies=case.get("dependencies", {"kind": "auto"}))
+                attempt = Attempt(
+                    os.path.join(self.base, str(index)),
+                    env=self.index(),
+                    dependencies=case.get("dependencies", {"kind": "auto"}),
+                )
                 os.makedirs(attempt.work)
                 for name, text in case["files"].items():
                     attempt.write(name, text)
@@ -222,7 +241,9 @@ class InstallCases(DepsCase):
         image = os.path.join(self.base, "image")
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", image], check=True)
         site = subprocess.run(
-            [image + "/bin/python", "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], stdout=subprocess.PIPE, check=True
+            [image + "/bin/python", "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
+            stdout=subprocess.PIPE,
+            check=True,
         )
         write(os.path.join(site.stdout.decode().strip("\n"), "bigtorch.py"), "VERSION = 'image'")
         os.symlink("python", image + "/bin/python3") if not os.path.lexists(image + "/bin/python3") else None
@@ -235,7 +256,10 @@ class InstallCases(DepsCase):
         attempt.attempt["env"]["PATH"] = os.path.join(image, "bin") + ":" + os.environ["PATH"]
         attempt.write("requirements.txt", "alpha\nlightning\n")
         python = deps.prepare(attempt.context())
-        self.assertEqual(self.say(python, "import alpha, bigtorch, torch, lightning; print(bigtorch.VERSION, torch.VERSION)"), "image 1.0")
+        self.assertEqual(
+            self.say(python, "import alpha, bigtorch, torch, lightning; print(bigtorch.VERSION, torch.VERSION)"),
+            "image 1.0",
+        )
         self.assertEqual(len(attempt.decisions), 1 if self.with_uv else 0)
         attempt.write("requirements.txt", "lightning\ntorch>=2\n")
         python = deps.prepare(attempt.context())
@@ -245,7 +269,9 @@ class InstallCases(DepsCase):
         attempt = self.attempt()
         attempt.write("requirements.txt", "alpha\nno-such-package==9.9\n")
         attempt.secrets["TOKEN"] = "s3cr3t-token"
-        attempt.attempt["env"].update(PIP_FIND_LINKS=self.wheels, PIP_EXTRA_INDEX_URL="https://user:pa55word@127.0.0.1:9/simple")
+        attempt.attempt["env"].update(
+            PIP_FIND_LINKS=self.wheels, PIP_EXTRA_INDEX_URL="https://user:pa55word@127.0.0.1:9/simple"
+        )
         attempt.secrets["UV_FIND_LINKS"] = self.wheels
         with self.assertRaises(SetupError) as caught:
             deps.prepare(attempt.context())
@@ -253,7 +279,11 @@ class InstallCases(DepsCase):
         self.assertIn("requirements.txt failed", caught.exception.what)
         for text in (attempt.setup_log, caught.exception.why, repr(attempt.events)):
             self.assertNotIn("pa55word", text)
-        self.assertIsNone(env_cache.cached(os.path.join(self.base, "cache", "env", os.listdir(os.path.join(self.base, "cache", "env"))[0])))
+        self.assertIsNone(
+            env_cache.cached(
+                os.path.join(self.base, "cache", "env", os.listdir(os.path.join(self.base, "cache", "env"))[0])
+            )
+        )
 
     def test_what_belongs_to_the_working_folder_is_not_shared(self) -> None:
         attempt = self.attempt()
@@ -268,14 +298,16 @@ class InstallCases(DepsCase):
         attempt.write("requirements.txt", "alpha\n")
         program = (
             "import sys, os; sys.path.insert(0, sys.argv[1])\n"
-            "from tests.support import Attempt\nfrom runctl_agent import deps\n"
+            "from tests.support import Attempt\nfrom runctl_agent.deps import python_env as deps\n"
             "a = Attempt(sys.argv[2], dependencies={'kind': 'auto'}, env=eval(sys.argv[3]))\n"
             "a.log = type('L', (), {'append': staticmethod(lambda t: print('line', flush=True))})()\n"
             "deps.prepare(a.context())\n"
         )
         agent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         for lines in (1, 2, 4):
-            child = subprocess.Popen([sys.executable, "-c", program, agent, self.base, repr(attempt.attempt["env"])], stdout=subprocess.PIPE)
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, agent, self.base, repr(attempt.attempt["env"])], stdout=subprocess.PIPE
+            )
             assert child.stdout is not None
             for _ in range(lines):
                 child.stdout.readline()
@@ -288,7 +320,9 @@ class InstallCases(DepsCase):
         self.assertEqual(sorted(name[:2] for name in os.listdir(folder)), ["e-", "lo", "re"])
 
     def test_two_at_once_build_once(self) -> None:
-        attempts = [Attempt(os.path.join(self.base, str(n)), dependencies={"kind": "auto"}, env=self.index()) for n in range(3)]
+        attempts = [
+            Attempt(os.path.join(self.base, str(n)), dependencies={"kind": "auto"}, env=self.index()) for n in range(3)
+        ]
         results: List[Any] = []
         built: List[str] = []
         original = deps._Builder._build
@@ -375,7 +409,8 @@ class PipTest(InstallCases):
         attempt.write(
             "slow/setup.py",
             "import os, subprocess, time\nchild = subprocess.Popen(['sleep', '600'])\n"
-            "open(%r, 'w').write(str(child.pid))\nos.rename(%r, %r)\ntime.sleep(600)\n" % (mark + ".tmp", mark + ".tmp", mark),
+            "open(%r, 'w').write(str(child.pid))\nos.rename(%r, %r)\ntime.sleep(600)\n"
+            % (mark + ".tmp", mark + ".tmp", mark),
         )
         attempt.attempt["env"]["PIP_NO_BUILD_ISOLATION"] = "0"
         failure: List[BaseException] = []
@@ -421,13 +456,19 @@ class UvTest(InstallCases):
         )
         env = {**os.environ, **attempt.attempt["env"]}
         locked = subprocess.run(
-            [str(UV), "lock", "--python", sys.executable], cwd=attempt.work, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [str(UV), "lock", "--python", sys.executable],
+            cwd=attempt.work,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         if locked.returncode != 0:
             self.skipTest("uv lock: %s" % locked.stdout.decode())
         wheels.make(self.wheels, "alpha", "1.5", requires=("beta",))
         python = deps.prepare(attempt.context())
-        self.assertEqual(self.say(python, "import alpha, beta, mine; print(alpha.VERSION, beta.VERSION, mine.NAME)"), "1.0 2.0 mine")
+        self.assertEqual(
+            self.say(python, "import alpha, beta, mine; print(alpha.VERSION, beta.VERSION, mine.NAME)"), "1.0 2.0 mine"
+        )
 
 
 def _running(pid: int) -> bool:

@@ -6,10 +6,10 @@ import os
 import subprocess
 from typing import Any
 
-from runctl_agent import inputs as inputs_part
-from runctl_agent import stage
 from runctl_agent.context import SetupError
-from runctl_agent.transfer import fetch_inputs
+from runctl_agent.setup import inputs as inputs_part
+from runctl_agent.setup import stage
+from runctl_agent.setup.inputs import fetch_inputs
 
 from .support import Attempt, Case, snapshot, write
 
@@ -19,7 +19,9 @@ class DiskFullTest(Case):
         super().setUp()
         self.disk = os.path.join(self.base, "disk")
         os.makedirs(self.disk)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=200", "none", self.disk], stderr=subprocess.PIPE)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=200", "none", self.disk], stderr=subprocess.PIPE
+        )
         if done.returncode != 0:
             self.skipTest("no file system can be mounted here: %s" % done.stderr.decode("utf-8", "replace").strip())
         self.addCleanup(subprocess.run, ["umount", self.disk], check=True)

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from typing import Any, Dict, List, Tuple
 
-from runctl_agent import device, distributed
 from runctl_agent.context import SetupError
-from runctl_agent.deps import PythonEnv
-from runctl_agent.launch import command_line
+from runctl_agent.deps.python_env import PythonEnv
+from runctl_agent.setup import device, distributed
+from runctl_agent.setup.launch import command_line
 
 from .support import Attempt, Case
 
@@ -20,7 +20,9 @@ ARGS = ["$(touch pwned)", "`touch pwned`", "a b", "'q\"", "new\nline", "", "--fl
 TORCH = "/usr/bin/python3"
 HAS_TORCH = (
     subprocess.run(
-        [TORCH, "-c", "import torch.distributed as d, sys; sys.exit(not d.is_available())"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [TORCH, "-c", "import torch.distributed as d, sys; sys.exit(not d.is_available())"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ).returncode
     == 0
     if os.path.exists(TORCH) and os.environ.get("RUNCTL_TEST_ENGINES") != "0"
@@ -29,12 +31,18 @@ HAS_TORCH = (
 
 
 class LaunchCase(Case):
-    def launch(self, attempt: Attempt, python: str = sys.executable, env: "Dict[str, str] | None" = None) -> Tuple[List[str], Dict[str, str]]:
-        return command_line(attempt.context(), PythonEnv(python, {"VIRTUAL_ENV": "x"}), dict(os.environ) if env is None else env)
+    def launch(
+        self, attempt: Attempt, python: str = sys.executable, env: "Dict[str, str] | None" = None
+    ) -> Tuple[List[str], Dict[str, str]]:
+        return command_line(
+            attempt.context(), PythonEnv(python, {"VIRTUAL_ENV": "x"}), dict(os.environ) if env is None else env
+        )
 
     def run_it(self, attempt: Attempt, python: str = sys.executable) -> "subprocess.CompletedProcess[bytes]":
         argv, env = self.launch(attempt, python)
-        return subprocess.run(argv, env=env, cwd=attempt.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.run(
+            argv, env=env, cwd=attempt.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
 
 class CommandTest(LaunchCase):
@@ -199,7 +207,9 @@ class TorchrunTest(LaunchCase):
             )
             attempt.write("sub/train.py", DDP + "print('node', os.environ['GROUP_RANK'], 'rank', rank, flush=True)\n")
             argv, env = self.launch(attempt, TORCH)
-            children.append(subprocess.Popen(argv, env=env, cwd=attempt.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            children.append(
+                subprocess.Popen(argv, env=env, cwd=attempt.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
         said = [child.communicate(timeout=120) for child in children]
         self.assertEqual([child.returncode for child in children], [0, 0], said)
         self.assertEqual([out.decode().strip() for out, _ in said], ["node 1 rank 1", "node 0 rank 0"])
@@ -217,7 +227,8 @@ class TorchrunTest(LaunchCase):
         if not HAS_TORCH:
             self.skipTest("no PyTorch with torch.distributed in %s" % TORCH)
         attempt = self.new(
-            distributed={"nodes": 1, "nodeRank": 0, "processesPerNode": 1, "rendezvous": ""}, stop={"signal": "SIGUSR1", "graceSeconds": 1}
+            distributed={"nodes": 1, "nodeRank": 0, "processesPerNode": 1, "rendezvous": ""},
+            stop={"signal": "SIGUSR1", "graceSeconds": 1},
         )
         attempt.write("train.py", "")
         self.assertIn("SIGUSR1", self.launch(attempt, TORCH)[1]["TORCHELASTIC_SIGNALS_TO_HANDLE"])

@@ -13,10 +13,10 @@ import time
 import unittest
 from unittest import mock
 
-from runctl_agent import publisher as publisher_module
-from runctl_agent.candidates import Stability, Writers, fingerprint
-from runctl_agent.hashing import hash_file, list_digest
-from runctl_agent.latest import Late, Latest
+from runctl_agent.ckpt import publisher as publisher_module
+from runctl_agent.ckpt.candidates import Stability, Writers, fingerprint
+from runctl_agent.ckpt.hashing import hash_file, list_digest
+from runctl_agent.ckpt.latest import Late, Latest
 
 from .checkpoint_fixtures import dcp, deepspeed, safetensors, torch_zip
 from .checkpoint_support import PREFIX, CheckpointCase
@@ -42,10 +42,17 @@ class Publishing(CheckpointCase):
         data = self.stored(manifest, "epoch-1.json")
         digest = hashlib.sha256(data).hexdigest()
         self.assertEqual(manifest["files"], [{"path": "epoch-1.json", "size": len(data), "sha256": digest}])
-        self.assertEqual((manifest["run"], manifest["attempt"], manifest["seq"], manifest["path"]), ("r1", 1, 1, "epoch-1.json"))
-        self.assertEqual((manifest["grade"], manifest["format"], manifest["step"], manifest["metrics"]), ("verified", "json", 1, {"loss": 0.5}))
+        self.assertEqual(
+            (manifest["run"], manifest["attempt"], manifest["seq"], manifest["path"]), ("r1", 1, 1, "epoch-1.json")
+        )
+        self.assertEqual(
+            (manifest["grade"], manifest["format"], manifest["step"], manifest["metrics"]),
+            ("verified", "json", 1, {"loss": 0.5}),
+        )
         self.assertEqual(manifest["sha256"], list_digest([("epoch-1.json", len(data), digest)]))
-        self.assertEqual(attempt.events, [{"type": "checkpoint-published", "manifest": PREFIX + "1/000001/manifest.json"}])
+        self.assertEqual(
+            attempt.events, [{"type": "checkpoint-published", "manifest": PREFIX + "1/000001/manifest.json"}]
+        )
         self.assertEqual((publisher.newest, publisher.newest_step), (PREFIX + "1/000001/manifest.json", 1))
         self.assertEqual(self.latest()["manifest"], publisher.newest)
         self.assertGreater(publisher.save_seconds or 0, 0)
@@ -166,7 +173,9 @@ class Publishing(CheckpointCase):
         self.exited(old)
         self.assertIn("epoch-9.json", " ".join(zombie.stop(None)))
         self.assertEqual(self.latest(), before)
-        self.assertEqual([(m["attempt"], m["path"]) for m in self.manifests()], [(1, "epoch-1.json"), (2, "epoch-2.json")])
+        self.assertEqual(
+            [(m["attempt"], m["path"]) for m in self.manifests()], [(1, "epoch-1.json"), (2, "epoch-2.json")]
+        )
 
     def test_P27_the_swap_itself_is_fenced(self) -> None:
         old, new = Latest(self.store, PREFIX, 1, "a"), Latest(self.store, PREFIX, 2, "b")
@@ -201,7 +210,9 @@ class Publishing(CheckpointCase):
         self.until(self.store.waiting.is_set, "the upload of epoch 1 began")
         for epoch in (2, 3, 4):
             self.save(attempt, "epoch-%d.json" % epoch, epoch)
-            self.until(lambda n=epoch: any(s.facts["path"] == "epoch-%d.json" % n for s in publisher._pending), "epoch taken")
+            self.until(
+                lambda n=epoch: any(s.facts["path"] == "epoch-%d.json" % n for s in publisher._pending), "epoch taken"
+            )
             # The script keeps only its newest save; what was taken is safe.
             os.unlink(self.folder(attempt) + "/epoch-%d.json" % (epoch - 1))
         self.assertEqual([s.facts["path"] for s in publisher._pending], ["epoch-4.json"])
@@ -354,7 +365,9 @@ class Publishing(CheckpointCase):
         image = os.path.join(self.base, "image")
         with open(image, "wb") as file:
             file.truncate(4 << 20)
-        if subprocess.call(["mkfs.ext4", "-q", "-m", "0", image]) or subprocess.call(["mount", "-o", "loop", image, root]):
+        if subprocess.call(["mkfs.ext4", "-q", "-m", "0", image]) or subprocess.call(
+            ["mount", "-o", "loop", image, root]
+        ):
             self.skipTest("no loop mounts here")
         self.addCleanup(subprocess.call, ["umount", root])
         attempt = self.attempt()
@@ -438,7 +451,14 @@ class Publishing(CheckpointCase):
     def test_odd_names_and_links(self) -> None:
         attempt = self.attempt()
         publisher = self.publisher(attempt, start=False)
-        odd = ["a b.json", "quote'\"-1.json", "new\nline-2.json", "--dash-3.json", "emoji-\U0001f600.json", "$(touch pwned).json"]
+        odd = [
+            "a b.json",
+            "quote'\"-1.json",
+            "new\nline-2.json",
+            "--dash-3.json",
+            "emoji-\U0001f600.json",
+            "$(touch pwned).json",
+        ]
         for name in odd:
             self.save(attempt, name, 1)
         os.symlink("a b.json", self.folder(attempt) + "/last.json")
@@ -448,7 +468,9 @@ class Publishing(CheckpointCase):
         self.exited(attempt)
         self.assertEqual(publisher.stop(None), [])
         self.assertEqual(sorted(m["path"] for m in self.manifests()), sorted(odd))
-        self.assertEqual([e["reason"] for e in attempt.events if e["type"] == "checkpoint-rejected"], ["its name is not UTF-8"])
+        self.assertEqual(
+            [e["reason"] for e in attempt.events if e["type"] == "checkpoint-rejected"], ["its name is not UTF-8"]
+        )
 
     def test_a_half_written_file_is_no_rejection(self) -> None:
         attempt = self.attempt()

@@ -7,10 +7,10 @@ import os
 import unittest
 from typing import Any, List
 
-from runctl_agent import resume
+from runctl_agent.ckpt import resume
+from runctl_agent.ckpt.hashing import list_digest
+from runctl_agent.ckpt.publisher import Publisher
 from runctl_agent.context import Cancelled, SetupError
-from runctl_agent.hashing import list_digest
-from runctl_agent.publisher import Publisher
 from runctl_agent.store import StoreError
 
 from .checkpoint_fixtures import cut, torch_zip
@@ -48,7 +48,9 @@ class Resuming(CheckpointCase):
         attempt = self.attempt(2)
         result = resume.prepare(attempt.context())
         assert result is not None
-        self.assertEqual((result.path, result.manifest_key, result.step), (self.folder(attempt) + "/epoch-3.pt", self.key(1, 3), 3))
+        self.assertEqual(
+            (result.path, result.manifest_key, result.step), (self.folder(attempt) + "/epoch-3.pt", self.key(1, 3), 3)
+        )
         self.assertEqual((self.latest()["claimedBy"], self.latest()["base"]["seq"]), (2, 3))
         publisher = self.publisher(attempt)
         self.exited(attempt)
@@ -77,7 +79,9 @@ class Resuming(CheckpointCase):
         cut(self.file_of(1, 1, "epoch-1.pt"))
         attempt = self.attempt(2)
         self.assertIsNone(resume.prepare(attempt.context()))
-        self.assertEqual((len(self.rejections(attempt)), self.latest()["claimedBy"], self.latest()["base"]), (1, 2, None))
+        self.assertEqual(
+            (len(self.rejections(attempt)), self.latest()["claimedBy"], self.latest()["base"]), (1, 2, None)
+        )
 
     def test_modes(self) -> None:
         self.published(2)

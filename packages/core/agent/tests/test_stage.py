@@ -13,7 +13,7 @@ import time
 from typing import Any, Dict, Tuple
 
 from runctl_agent.context import Cancelled, SetupError
-from runctl_agent.stage import BUFFER, MARKER, materialise
+from runctl_agent.setup.stage import BUFFER, MARKER, materialise
 
 from .support import Attempt, Case, canonical, put_manifest, snapshot, tree_of
 
@@ -38,7 +38,9 @@ class StageTest(Case):
 
     def test_everything_arrives(self) -> None:
         attempt = self.new()
-        key, digest = snapshot(attempt, ODD, {"latest": "a b", "a b/up": "../run.sh"}, ["void", "deep/er/void"], packs=3)
+        key, digest = snapshot(
+            attempt, ODD, {"latest": "a b", "a b/up": "../run.sh"}, ["void", "deep/er/void"], packs=3
+        )
         self.stage(attempt, key, digest)
         found = tree_of(attempt.work)
         for path, (data, mode) in ODD.items():
@@ -49,18 +51,26 @@ class StageTest(Case):
         self.assertTrue({"void", "deep", "deep/er", "deep/er/void", ".hidden", "a b"} <= set(found))
         total = sum(len(data) for data, _ in ODD.values())
         done = [event for event in attempt.events if event["type"] == "progress"][-1]
-        self.assertEqual((done["operation"], done["done"], done["total"], done["unit"]), ("staging", total, total, "bytes"))
+        self.assertEqual(
+            (done["operation"], done["done"], done["total"], done["unit"]), ("staging", total, total, "bytes")
+        )
 
     def test_blobs_of_every_size_around_the_buffer_shared_and_with_holes(self) -> None:
         source = random.Random(7)
         sizes = [0, 1, 4095, BUFFER - 1, BUFFER, BUFFER + 1, 2 * BUFFER + 17, 3 * BUFFER, 5, 0, 99]
-        files = {"f%d" % index: (source.getrandbits(8 * size).to_bytes(size, "little") if size else b"", "644") for index, size in enumerate(sizes)}
+        files = {
+            "f%d" % index: (source.getrandbits(8 * size).to_bytes(size, "little") if size else b"", "644")
+            for index, size in enumerate(sizes)
+        }
         for hole in (0, 100, 300 << 10, 3 * BUFFER):
             with self.subTest(hole=hole):
                 attempt = Attempt(os.path.join(self.base, str(hole)))
                 key, digest = snapshot(attempt, files, hole=hole)
                 self.stage(attempt, key, digest)
-                self.assertEqual({path: row[1] for path, row in tree_of(attempt.work).items()}, {path: row[0] for path, row in files.items()})
+                self.assertEqual(
+                    {path: row[1] for path, row in tree_of(attempt.work).items()},
+                    {path: row[0] for path, row in files.items()},
+                )
 
     def test_the_same_blob_for_many_paths_in_any_order(self) -> None:
         attempt = self.new()
@@ -69,13 +79,29 @@ class StageTest(Case):
         attempt.store.put_bytes(key, small + large)
         at = {small: 0, large: len(small)}
         files = [
-            {"path": "%s%d" % (name, n), "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "mode": "644", "pack": 0, "offset": at[data]}
+            {
+                "path": "%s%d" % (name, n),
+                "size": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "mode": "644",
+                "pack": 0,
+                "offset": at[data],
+            }
             for n in range(3)
             for name, data in (("l", large), ("s", small))
         ]
         # One that begins within another.
         inner = large[10:60]
-        files.append({"path": "inner", "size": 50, "sha256": hashlib.sha256(inner).hexdigest(), "mode": "644", "pack": 0, "offset": len(small) + 10})
+        files.append(
+            {
+                "path": "inner",
+                "size": 50,
+                "sha256": hashlib.sha256(inner).hexdigest(),
+                "mode": "644",
+                "pack": 0,
+                "offset": len(small) + 10,
+            }
+        )
         self.stage(attempt, *put_manifest(attempt, {"v": 1, "files": files, "links": [], "dirs": [], "packs": [key]}))
         found = tree_of(attempt.work)
         self.assertEqual({found[name][1] for name in ("l0", "l1", "l2")}, {large})
@@ -102,7 +128,14 @@ class StageTest(Case):
     def hostile(self, **changes: Any) -> Attempt:
         attempt = Attempt(os.path.join(self.base, os.urandom(4).hex()))
         data = b"x"
-        good: Dict[str, Any] = {"path": "ok", "size": 1, "sha256": hashlib.sha256(data).hexdigest(), "mode": "644", "pack": 0, "offset": 0}
+        good: Dict[str, Any] = {
+            "path": "ok",
+            "size": 1,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "mode": "644",
+            "pack": 0,
+            "offset": 0,
+        }
         manifest: Dict[str, Any] = {"v": 1, "files": [dict(good)], "links": [], "dirs": [], "packs": ["p"]}
         attempt.store.put_bytes("p", data)
         for name, value in changes.items():
@@ -196,7 +229,15 @@ class StageTest(Case):
         ):
             with self.subTest(change=change):
                 self.hostile(file=change)
-        for change in ({"v": 2}, {"files": {}}, {"files": [1]}, {"links": [{"path": "a"}]}, {"links": 3}, {"packs": [None]}, {"dirs": [4]}):
+        for change in (
+            {"v": 2},
+            {"files": {}},
+            {"files": [1]},
+            {"links": [{"path": "a"}]},
+            {"links": 3},
+            {"packs": [None]},
+            {"dirs": [4]},
+        ):
             with self.subTest(change=change):
                 self.hostile(**change)
 
@@ -237,18 +278,22 @@ class StageTest(Case):
     def test_killed_at_any_moment_it_is_made_whole_again(self) -> None:
         attempt = self.new()
         data = os.urandom(2000)
-        files: Dict[str, Tuple[bytes, str]] = {"d%02d/f%d" % (n % 40, n): (data + b"%d" % n, "755" if n % 3 else "644") for n in range(2000)}
+        files: Dict[str, Tuple[bytes, str]] = {
+            "d%02d/f%d" % (n % 40, n): (data + b"%d" % n, "755" if n % 3 else "644") for n in range(2000)
+        }
         key, digest = snapshot(attempt, files, {"l": "d01", "d02/up": "../d01"})
         program = (
             "import sys; sys.path.insert(0, sys.argv[1])\n"
             "from tests.support import Attempt\n"
-            "from runctl_agent.stage import materialise\n"
+            "from runctl_agent.setup.stage import materialise\n"
             "a = Attempt(sys.argv[2]); print('go', flush=True); materialise(a.context(), a.store, sys.argv[3], sys.argv[4], a.work)\n"
         )
         agent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         killed = 0
         for index in range(12):
-            child = subprocess.Popen([sys.executable, "-c", program, agent, self.base, key, digest], stdout=subprocess.PIPE)
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, agent, self.base, key, digest], stdout=subprocess.PIPE
+            )
             assert child.stdout is not None
             child.stdout.readline()
             time.sleep(index * 0.012)  # a random moment of the staging is the point of this test
@@ -263,5 +308,8 @@ class StageTest(Case):
         self.assertGreater(killed, 0)
         self.stage(attempt, key, digest)
         found = tree_of(attempt.work)
-        self.assertEqual({path: row[1:] for path, row in found.items() if row[0] == "file"}, {p: (d, int(m, 8)) for p, (d, m) in files.items()})
+        self.assertEqual(
+            {path: row[1:] for path, row in found.items() if row[0] == "file"},
+            {p: (d, int(m, 8)) for p, (d, m) in files.items()},
+        )
         self.assertEqual(found["d02/up"][1], "../d01")

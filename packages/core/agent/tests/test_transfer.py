@@ -6,11 +6,12 @@ import os
 import threading
 from typing import Any, Dict, List
 
-from runctl_agent import inputs as inputs_part
-from runctl_agent import outputs as outputs_part
 from runctl_agent.context import Cancelled, SetupError
+from runctl_agent.setup import inputs as inputs_part
+from runctl_agent.setup.inputs import fetch_inputs
 from runctl_agent.store import FileStore, StoreError
-from runctl_agent.transfer import Outputs, fetch_inputs
+from runctl_agent.uploads import outputs as outputs_part
+from runctl_agent.uploads.outputs import Outputs
 
 from .support import Attempt, Case, tree_of, write
 
@@ -97,7 +98,10 @@ class InputsTest(TransferCase):
             },
         )
         last = attempt.events[-1]
-        self.assertEqual((last["type"], last["operation"], last["done"], last["total"], last["unit"]), ("progress", "transfer", 16, 16, "bytes"))
+        self.assertEqual(
+            (last["type"], last["operation"], last["done"], last["total"], last["unit"]),
+            ("progress", "transfer", 16, 16, "bytes"),
+        )
 
     def test_s08_more_than_a_thousand_objects_few_events(self) -> None:
         attempt = self.attempt(inputs=[{"store": 0, "key": "in/", "to": "data"}])
@@ -163,7 +167,9 @@ class InputsTest(TransferCase):
                 fetch_inputs(attempt.context())
 
     def test_two_inputs_for_one_file_are_refused(self) -> None:
-        attempt = self.attempt(inputs=[{"store": 0, "key": "in/a", "to": "x"}, {"store": 0, "key": "in/b", "to": "./x"}])
+        attempt = self.attempt(
+            inputs=[{"store": 0, "key": "in/a", "to": "x"}, {"store": 0, "key": "in/b", "to": "./x"}]
+        )
         attempt.store.put_bytes("in/a", b"a")
         attempt.store.put_bytes("in/b", b"b")
         with self.assertRaises(SetupError):
@@ -385,7 +391,10 @@ class OutputsTest(TransferCase):
             self.remote(attempt, "runs/"),
             {"runs/r1/outputs/real/x": b"x", "runs/r1/outputs/again/x": b"x", "runs/r1/outputs/best": b"b"},
         )
-        self.assertEqual(out.lost, ["output/bad: a link to outside the working folder", "output/badder: a link to outside the working folder"])
+        self.assertEqual(
+            out.lost,
+            ["output/bad: a link to outside the working folder", "output/badder: a link to outside the working folder"],
+        )
 
     def test_a_name_that_is_no_text_is_lost_with_a_reason(self) -> None:
         attempt = self.attempt()

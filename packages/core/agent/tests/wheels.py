@@ -12,7 +12,9 @@ def make(folder: str, name: str, version: str, body: str = "", requires: "tuple[
     """A pure wheel with one module of the same name."""
     os.makedirs(folder, exist_ok=True)
     info = "%s-%s.dist-info" % (name, version)
-    metadata = "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version) + "".join("Requires-Dist: %s\n" % item for item in requires)
+    metadata = "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version) + "".join(
+        "Requires-Dist: %s\n" % item for item in requires
+    )
     files = {
         "%s.py" % name: "VERSION = %r\n%s" % (version, body),
         "%s/METADATA" % info: metadata,

@@ -14,7 +14,7 @@ const program = `
 import sys, threading
 from unittest import mock
 sys.path.insert(0, sys.argv[1])
-from runctl_agent.stage import materialise
+from runctl_agent.setup.stage import materialise
 from runctl_agent.store import open_store
 root, key, sha, work, attempt = sys.argv[2:]
 ctx = mock.MagicMock(dir=attempt, work=work, cancelled=threading.Event())

@@ -29,7 +29,7 @@ describe("findDockerfile", () => {
   });
 
   it("looks where the host agent looks", async () => {
-    const agent = await readFile(fileURLToPath(new URL("../../agent/runctl_agent/container.py", import.meta.url)), "utf8");
+    const agent = await readFile(fileURLToPath(new URL("../../agent/runctl_agent/setup/container.py", import.meta.url)), "utf8");
     const listed = /DOCKERFILES = \(([^)]*)\)/.exec(agent)?.[1] ?? "";
     expect([...listed.matchAll(/"([^"]+)"/g)].map((match) => match[1])).toEqual([...DOCKERFILE_PLACES]);
   });

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Where a Dockerfile is looked for, in this order. The host agent looks in the same places (agent/runctl_agent/container.py). Source: original.md §1.12. */
+/** Where a Dockerfile is looked for, in this order. The host agent looks in the same places (agent/runctl_agent/setup/container.py). Source: original.md §1.12. */
 export const DOCKERFILE_PLACES = [
   "Dockerfile",
   "Dockerfile.train",

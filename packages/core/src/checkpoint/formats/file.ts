@@ -26,7 +26,7 @@ const BY_EXTENSION: Record<string, string> = {
 };
 const PICKLES = new Set([".pkl", ".pickle", ".joblib"]);
 
-/** The verdict on one file by its name and bytes; reads a bounded part of it. The twin is agent/runctl_agent/ckpt_files.py. */
+/** The verdict on one file by its name and bytes; reads a bounded part of it. The twin is agent/runctl_agent/ckpt/files.py. */
 export async function judgeFile(name: string, size: number, read: ReadAt): Promise<Verdict> {
   const ext = extension(name);
   const format = BY_EXTENSION[ext] ?? "unknown";

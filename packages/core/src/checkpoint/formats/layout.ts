@@ -23,7 +23,7 @@ import {
   WEIGHT_EXTENSIONS,
 } from "./names.ts";
 
-// Which files of a folder belong together as one checkpoint. The host agent's twin is agent/runctl_agent/ckpt_layout.py.
+// Which files of a folder belong together as one checkpoint. The host agent's twin is agent/runctl_agent/ckpt/layout.py.
 
 /** How a group of files is judged. */
 export type UnitFormat =

@@ -1,4 +1,4 @@
-// What file and folder names say. The host agent's twin is agent/runctl_agent/ckpt_names.py; a table test compares both.
+// What file and folder names say. The host agent's twin is agent/runctl_agent/ckpt/names.py; a table test compares both.
 
 /** Extensions of files that hold weights or states. */
 export const WEIGHT_EXTENSIONS: ReadonlySet<string> = new Set(

@@ -9,7 +9,7 @@ type Judge = (unit: CheckpointUnit, tree: CheckpointTree, expected: number | und
 
 /**
  * The verdict on one checkpoint: the format's own marker, every shard, every rank. `expected` is the number of ranks that write
- * shards, when it is known from elsewhere (the save before, the launcher). The twin is agent/runctl_agent/ckpt_dirs.py.
+ * shards, when it is known from elsewhere (the save before, the launcher). The twin is agent/runctl_agent/ckpt/dirs.py.
  */
 export async function judgeUnit(unit: CheckpointUnit, tree: CheckpointTree, expected?: number | undefined): Promise<Verdict> {
   let verdict: Verdict;

@@ -1,0 +1,1 @@
+"""Checkpoints: recognised, published, resumed from."""

@@ -1,0 +1,1 @@
+"""The Python that the training runs with, and its packages."""

@@ -1,0 +1,1 @@
+"""From the claim to the command line: code, inputs, environment, container."""

@@ -1,0 +1,1 @@
+"""Logs, outputs and metrics on their way to the store."""
