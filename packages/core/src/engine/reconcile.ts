@@ -76,7 +76,9 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
     if (driver === undefined) continue;
     driver.handOver();
     const until = clock.monotonic() + SETTLE_LIMIT_MS;
-    while (!driver.handedOver && !driver.signal.aborted && clock.monotonic() < until) await sleep(clock, 25);
+    // A run that somebody cancelled is unwanted: what trains for it is ended here, not only looked after.
+    const hangs = (): boolean => !driver.handedOver || driver.state.requests.cancel !== undefined;
+    while (hangs() && !driver.signal.aborted && clock.monotonic() < until) await sleep(clock, 25);
     for (const machine of Object.values(driver.state.machines)) {
       if (!known.has(machine.id)) report.adopted.push(machine.id);
       if (machine.endedAt !== undefined && state.machines[machine.id]?.endedAt === undefined) report.ended.push(machine.id);
@@ -109,8 +111,13 @@ async function sweep(engine: Engine, provider: TrainingProvider, report: Reconci
       report.reported.push(judged);
       continue;
     }
-    if (!report.dryRun) await provider.terminate(machine.ref);
-    report.ended.push(id);
+    try {
+      if (!report.dryRun) await provider.terminate(machine.ref);
+      report.ended.push(id);
+    } catch (error) {
+      const { what, why, fix } = failureRecord(error);
+      report.failures.push({ id, what, why, fix });
+    }
   }
 }
 
