@@ -24,29 +24,33 @@ export async function planAttempt(driver: RunDriver, machineId: string, attempt:
     await driver.decided([{ type: "secrets-missing", names: secrets.missing }], madeAt);
     return;
   }
-  const resume = await resumeCandidates(driver, attempt);
+  const { resume, rejected } = await resumeCandidates(driver, attempt);
   const limits = limitsOf(state, machine, driver.context.clock.now());
   await driver.decided(
-    [{ type: "attempt-planned", attempt, machineId, nonce: randomId(driver.context.random, 24), resume, ...limits }],
+    [
+      { type: "attempt-planned", attempt, machineId, nonce: randomId(driver.context.random, 24), resume, ...limits },
+      ...rejected.map(({ path, reason }) => ({ type: "checkpoint-rejected" as const, attempt, path, reason })),
+    ],
     madeAt,
   );
 }
 
-async function resumeCandidates(driver: RunDriver, attempt: number): Promise<string[]> {
+/** Manifests to resume from, best first, and why others are passed over. */
+async function resumeCandidates(
+  driver: RunDriver,
+  attempt: number,
+): Promise<{ resume: string[]; rejected: Array<{ path: string; reason: string }> }> {
   const { state } = driver;
   const { checkpoints } = state.spec;
-  if (checkpoints === false || checkpoints.resume === "never") return [];
+  if (checkpoints === false || checkpoints.resume === "never") return { resume: [], rejected: [] };
   const given = state.resumedFrom === undefined ? [] : [state.resumedFrom.manifestKey];
-  if (attempt === 1 && state.checkpoints.length === 0) return given;
+  if (attempt === 1 && state.checkpoints.length === 0) return { resume: given, rejected: state.resumedFrom?.rejected ?? [] };
   const store = driver.context.store(state.storeUri);
   const selected = await selectResume(store, runUri(state.storeUri, driver.runId), {});
-  for (const { path, reason } of selected.rejected) {
-    driver.context.logger.info?.("a checkpoint is not resumed from", { runId: driver.runId, path, reason });
-  }
   const own = selected.candidates.map(
     (checkpoint) => `runs/${driver.runId}/ckpt/${checkpoint.attempt}/${String(checkpoint.seq).padStart(6, "0")}/manifest.json`,
   );
-  return [...own, ...given];
+  return { resume: [...own, ...given], rejected: selected.rejected };
 }
 
 /** Seconds the host may train and may live, from budget, deadline and maxDuration. The price used is its upper bound. */

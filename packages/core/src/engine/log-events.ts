@@ -34,6 +34,8 @@ export type RunLogEvent =
       type: "run-created";
       v: 1;
       runId: string;
+      /** Whose run it is: several states may share one store. */
+      stateId: string;
       spec: ResolvedSpec;
       /** SHA-256 of the canonical spec: what an idempotency key is compared by. */
       specHash: string;
@@ -42,7 +44,9 @@ export type RunLogEvent =
       code: { manifestKey: string; sha256: string; files: number; bytes: number } | null;
       /** Names of secrets whose values only the first driver has. */
       literalSecrets: string[];
-      resumedFrom?: { runId: string; manifestKey: string; checkpoint: CheckpointRef } | undefined;
+      resumedFrom?:
+        | { runId: string; manifestKey: string; checkpoint: CheckpointRef; rejected?: Array<{ path: string; reason: string }> | undefined }
+        | undefined;
     }
   | { type: "lease-taken"; session: string }
   | { type: "lease-released"; session: string }

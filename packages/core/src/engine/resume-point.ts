@@ -20,6 +20,8 @@ export interface ResumePoint {
   runId: string;
   manifestKey: string;
   checkpoint: CheckpointRef;
+  /** Newer ones that were passed over. */
+  rejected?: Array<{ path: string; reason: string }> | undefined;
 }
 
 interface ImportRequest {

@@ -27,5 +27,5 @@ export async function resumeSpec(
     });
   }
   const manifestKey = `runs/${old.runId}/ckpt/${newest.attempt}/${String(newest.seq).padStart(6, "0")}/manifest.json`;
-  return { spec: respec(old.spec, changes), from: { runId: old.runId, manifestKey, checkpoint: newest } };
+  return { spec: respec(old.spec, changes), from: { runId: old.runId, manifestKey, checkpoint: newest, rejected } };
 }

@@ -6,7 +6,7 @@ import type { Money } from "../provider/money.ts";
 import type { Offer } from "../provider/offer.ts";
 import type { Machine, MachineState } from "../provider/resource.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
-import type { Evidence, FailureRecord, UserRequest } from "./log-events.ts";
+import type { Evidence, FailureRecord, RunLogEvent, UserRequest } from "./log-events.ts";
 
 export interface IntentState {
   intent: Intent;
@@ -60,6 +60,8 @@ export interface AttemptRecord {
   /** Controls sent: "stop", "cancel", "suspend". */
   told: string[];
   notice?: { action: string; until: string | null } | undefined;
+  /** What its host told once and would tell again to a new connection. */
+  heard: string[];
   outcome?: AttemptOutcome | undefined;
   cause?: string | undefined;
   evidence?: Evidence | undefined;
@@ -83,7 +85,9 @@ export interface RunState {
   storeUri: string;
   code: { manifestKey: string; sha256: string; files: number; bytes: number } | null;
   literalSecrets: string[];
-  resumedFrom?: { runId: string; manifestKey: string; checkpoint: CheckpointRef } | undefined;
+  resumedFrom?:
+    | { runId: string; manifestKey: string; checkpoint: CheckpointRef; rejected?: Array<{ path: string; reason: string }> | undefined }
+    | undefined;
   /** The session that may drive. */
   lease?: string | undefined;
   requests: { stop?: StampedRequest | undefined; cancel?: StampedRequest | undefined; suspend?: StampedRequest | undefined };
@@ -106,6 +110,13 @@ export interface RunState {
 export interface StampedRequest {
   at: string;
   request: UserRequest;
+}
+
+/** Names what a host told, for AttemptRecord.heard. */
+export function heardKey(event: Extract<RunLogEvent, { type: "notice-received" | "checkpoint-rejected" }>): string {
+  return event.type === "notice-received"
+    ? `notice ${event.action} ${event.until ?? ""} ${event.source}`
+    : `rejected ${event.path} ${event.reason}`;
 }
 
 /** The attempt that is planned and not over, if any. */
