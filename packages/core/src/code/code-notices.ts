@@ -27,7 +27,12 @@ export function noRemarks(): CodeRemarks {
 const LARGE_BYTES = 1024 ** 3;
 const LARGE_FILES = 100_000;
 
-function largest(sizes: ReadonlyMap<string, number>): string {
+function largest(files: ReadonlyArray<{ path: string; size: number }>): string {
+  const sizes = new Map<string, number>();
+  for (const file of files) {
+    const top = file.path.split("/", 1)[0] ?? "";
+    sizes.set(top, (sizes.get(top) ?? 0) + file.size);
+  }
   return [...sizes]
     .sort((a, b) => b[1] - a[1])
     .slice(0, 3)
@@ -77,16 +82,11 @@ export function codeNotices(remarks: CodeRemarks, files: ReadonlyArray<{ path: s
     "Add the target to `include`, bring it by `inputs`, or remove the link.",
   );
   let bytes = 0;
-  const sizes = new Map<string, number>();
-  for (const file of files) {
-    bytes += file.size;
-    const top = file.path.split("/", 1)[0] ?? "";
-    sizes.set(top, (sizes.get(top) ?? 0) + file.size);
-  }
+  for (const file of files) bytes += file.size;
   if (bytes > LARGE_BYTES || files.length > LARGE_FILES) {
     notices.push({
       id: "code-tree-large",
-      what: `The code snapshot is large: ${files.length} files, ${(bytes / 1024 ** 3).toFixed(2)} GiB. Largest: ${largest(sizes)}.`,
+      what: `The code snapshot is large: ${files.length} files, ${(bytes / 1024 ** 3).toFixed(2)} GiB. Largest: ${largest(files)}.`,
       why: "Every training machine receives it before it can start.",
       fix: ["Exclude data and results by .runctlignore or `exclude`, and bring data by `inputs`."],
     });

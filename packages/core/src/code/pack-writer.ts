@@ -84,7 +84,7 @@ class OpenPack {
   }
 
   async finish(): Promise<string> {
-    if (this.#filled > 0) this.#flush();
+    if (this.#filled > 0) void this.#flush();
     await this.#writing;
     this.#close();
     return this.#hash.digest("hex");

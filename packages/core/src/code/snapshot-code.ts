@@ -12,10 +12,10 @@ import { codeNotices } from "./code-notices.ts";
 import { KnownBlobs, packsOfNewestTree } from "./known-blobs.ts";
 import { PackWriter } from "./pack-writer.ts";
 import { makeSpool } from "./spool.ts";
-import { indexId, type KnownPack, loadIndex, rememberPack, type StatIndex, saveIndex } from "./stat-index.ts";
+import { indexId, isSettled, type KnownPack, loadIndex, rememberPack, type StatIndex, saveIndex } from "./stat-index.ts";
 import { type SnapshotProgress, type Survey, surveyFiles } from "./survey.ts";
 import { parseTreeManifest, sortByPath, type TreeManifest, treeDigest, treeKey } from "./tree-manifest.ts";
-import { type WalkedTree, walkTree } from "./walk-tree.ts";
+import type { WalkedTree } from "./walk-tree.ts";
 
 export interface InspectCodeOptions {
   /** Project root: a folder, absolute or relative to the working directory. */
@@ -73,6 +73,8 @@ async function prepare(options: InspectCodeOptions, clock: Clock): Promise<Prepa
   const root = await existingFolder(options.root);
   const id = indexId(root, options.prefix);
   const index = options.cacheDir === undefined ? undefined : loadIndex(options.cacheDir, id);
+  // Loaded with the library that knows ignore rules, which costs as much as all the rest: when there is a tree to walk.
+  const { walkTree } = await import("./walk-tree.ts");
   const tree = await walkTree({
     root,
     include: options.include ?? [],
@@ -182,7 +184,9 @@ export async function snapshotCode(options: SnapshotCodeOptions): Promise<CodeSn
     await finishing;
     for (const pack of written) known.addWritten(pack);
     if (await isStored(options, inspection.sha256, known, index, signal)) {
-      if (survey.read === 0 && index?.rules === tree.rules) return { ...inspection, manifestKey: treeKey(inspection.sha256) };
+      // Files changed a moment ago are read again next time, so reading them has taught nothing that could be kept.
+      const learnt = survey.read.some((file) => isSettled(file, startedAt));
+      if (!learnt && index?.rules === tree.rules) return { ...inspection, manifestKey: treeKey(inspection.sha256) };
     }
     const manifest = buildManifest(tree, survey, known);
     const storing = storeManifest(options, manifest, inspection.sha256, known, signal);

@@ -2,9 +2,15 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { sha256Hex } from "../util/hash.ts";
 import { type Random, randomId } from "../util/random.ts";
-import type { FileStat } from "./walk-tree.ts";
+import { decodeIndex, encodeIndex } from "./index-codec.ts";
 
-export type { FileStat };
+/** What identifies a file's content without reading it. */
+export interface FileStat {
+  size: number;
+  mtimeMs: number;
+  ctimeMs: number;
+  ino: number;
+}
 
 /** A pack in the store and the blobs in it. */
 export interface KnownPack {
@@ -14,10 +20,19 @@ export interface KnownPack {
   blobs: Array<string | number>;
 }
 
+/** What is known of files that were seen before, by path. */
+export interface KnownFiles {
+  readonly count: number;
+  has(path: string): boolean;
+  /** Digest of the content while the file is the very version that was read; else undefined. */
+  sameAs(path: string, stat: FileStat): string | undefined;
+  /** What the file held when it was read, whatever it holds now. */
+  last(path: string): { size: number; sha256: string } | undefined;
+}
+
 /** What an earlier snapshot of this root into this store learnt. A cache and no more: any of it may be wrong or missing. */
 export interface StatIndex {
-  /** By path: the content's digest as of these stats. */
-  files: Map<string, FileStat & { sha256: string }>;
+  files: KnownFiles;
   packs: KnownPack[];
   /** The newest tree written and the packs it uses. */
   tree: { sha256: string; packs: string[] } | undefined;
@@ -36,15 +51,9 @@ export function eachBlob(pack: KnownPack, visit: (sha256: string, offset: number
  */
 const RACY_MS = 2000;
 
-/** path, size, mtimeMs, ctimeMs, ino, number of the content; one flat list, because it parses several times faster. */
-const COLUMNS = 6;
-interface Stored {
-  v: 2;
-  rules: string;
-  files: Array<string | number>;
-  contents: string[];
-  packs: KnownPack[];
-  tree: StatIndex["tree"] | null;
+/** True when the stats, taken at wall time `readAt` or later, prove that the content is still the one that was read. */
+export function isSettled(stat: FileStat, readAt: number): boolean {
+  return Math.max(stat.mtimeMs, stat.ctimeMs) < readAt - RACY_MS;
 }
 
 function indexPath(cacheDir: string, id: string): string {
@@ -60,23 +69,22 @@ export function indexId(root: string, prefix: string): string {
   return sha256Hex(`${root}\0${prefix}`).slice(0, 20);
 }
 
-// The first line is the digest of the rest: a torn or damaged cache is no cache.
-function readChecked<T>(path: string): T | undefined {
+// The first line is the digest of the rest: a torn or damaged note is no note.
+function readPack(path: string): KnownPack | undefined {
   try {
     const text = readFileSync(path, "utf8");
     const cut = text.indexOf("\n");
     const body = text.slice(cut + 1);
-    return text.slice(0, cut) === sha256Hex(body) ? (JSON.parse(body) as T) : undefined;
+    return text.slice(0, cut) === sha256Hex(body) ? (JSON.parse(body) as KnownPack) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function writeChecked(path: string, value: unknown, random: Random): void {
+function replace(path: string, body: string | Uint8Array, random: Random): void {
   const tmp = `${path}.${randomId(random, 10)}.tmp`;
   try {
-    const body = JSON.stringify(value);
-    writeFileSync(tmp, `${sha256Hex(body)}\n${body}`, { mode: 0o600, flag: "wx" });
+    writeFileSync(tmp, body, { mode: 0o600, flag: "wx" });
     renameSync(tmp, path);
   } catch {
     // A full or read-only disk costs the next snapshot some reading, nothing else.
@@ -84,35 +92,32 @@ function writeChecked(path: string, value: unknown, random: Random): void {
   }
 }
 
+function readIndex(path: string): StatIndex | undefined {
+  try {
+    return decodeIndex(readFileSync(path));
+  } catch {
+    return undefined;
+  }
+}
+
+const NO_FILES: KnownFiles = { count: 0, has: () => false, sameAs: () => undefined, last: () => undefined };
+
 /** Loads the index, plus packs that a killed snapshot had already brought to the store. undefined when there is nothing. */
 export function loadIndex(cacheDir: string, id: string): StatIndex | undefined {
-  const stored = readChecked<Stored>(indexPath(cacheDir, id));
-  const packs = new Map<string, KnownPack>(stored?.v === 2 ? stored.packs.map((pack) => [pack.key, pack]) : []);
+  const stored = readIndex(indexPath(cacheDir, id));
   let names: string[] = [];
   try {
     names = readdirSync(packFolder(cacheDir, id));
   } catch {
     // None.
   }
+  const packs = new Map<string, KnownPack>(stored?.packs.map((pack) => [pack.key, pack]));
   for (const name of names) {
-    const pack = name.endsWith("-2.json") ? readChecked<KnownPack>(join(packFolder(cacheDir, id), name)) : undefined;
+    const pack = name.endsWith("-2.json") ? readPack(join(packFolder(cacheDir, id), name)) : undefined;
     if (pack !== undefined) packs.set(pack.key, pack);
   }
-  if (stored?.v !== 2 && packs.size === 0) return undefined;
-  const files = new Map<string, FileStat & { sha256: string }>();
-  const rows = stored?.v === 2 ? stored.files : [];
-  for (let n = 0; n + COLUMNS <= rows.length; n += COLUMNS) {
-    const sha256 = stored?.contents[Number(rows[n + 5])];
-    if (sha256 === undefined) continue;
-    const [size, mtimeMs, ctimeMs, ino] = [Number(rows[n + 1]), Number(rows[n + 2]), Number(rows[n + 3]), Number(rows[n + 4])];
-    files.set(String(rows[n]), { size, mtimeMs, ctimeMs, ino, sha256 });
-  }
-  return {
-    files,
-    packs: [...packs.values()],
-    tree: stored?.v === 2 ? (stored.tree ?? undefined) : undefined,
-    rules: stored?.v === 2 ? stored.rules : "",
-  };
+  if (stored === undefined && packs.size === 0) return undefined;
+  return { files: stored?.files ?? NO_FILES, packs: [...packs.values()], tree: stored?.tree, rules: stored?.rules ?? "" };
 }
 
 /** Remembers one pack at once, so that a snapshot that is killed later does not send it again. */
@@ -122,7 +127,8 @@ export function rememberPack(cacheDir: string, id: string, pack: KnownPack, rand
   } catch {
     return;
   }
-  writeChecked(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}-2.json`), pack, random);
+  const body = JSON.stringify(pack);
+  replace(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}-2.json`), `${sha256Hex(body)}\n${body}`, random);
 }
 
 /** Saves the index; `readAt` is the wall time before the first file was read. Never throws. */
@@ -133,30 +139,26 @@ export function saveIndex(
   readAt: number,
   random: Random,
 ): void {
-  const files: Array<string | number> = [];
-  const contents: string[] = [];
-  const numbers = new Map<string, number>();
-  for (const file of index.files) {
-    if (Math.max(file.mtimeMs, file.ctimeMs) >= readAt - RACY_MS) continue;
-    let number = numbers.get(file.sha256);
-    if (number === undefined) {
-      number = contents.push(file.sha256) - 1;
-      numbers.set(file.sha256, number);
-    }
-    files.push(file.path, file.size, file.mtimeMs, file.ctimeMs, file.ino, number);
-  }
   try {
     mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
   } catch {
     return;
   }
-  const stored: Stored = { v: 2, rules: index.rules, files, contents, packs: index.packs, tree: index.tree ?? null };
-  writeChecked(indexPath(cacheDir, id), stored, random);
+  replace(indexPath(cacheDir, id), encodeIndex({ ...index, files: index.files.filter((file) => isSettled(file, readAt)) }), random);
+  let noted: Set<string>;
+  try {
+    noted = new Set(readdirSync(packFolder(cacheDir, id)));
+  } catch {
+    return;
+  }
   // Only what the index now holds may go; a pack that another process has just added stays.
-  for (const pack of index.packs) rmSync(join(packFolder(cacheDir, id), `${sha256Hex(pack.key).slice(0, 32)}-2.json`), { force: true });
+  for (const pack of index.packs) {
+    const name = `${sha256Hex(pack.key).slice(0, 32)}-2.json`;
+    if (noted.has(name)) rmSync(join(packFolder(cacheDir, id), name), { force: true });
+  }
 }
 
-/** True when the index knows this very version of the file. */
+/** True when both describe the very same version of a file. */
 export function isSame(a: FileStat, b: FileStat): boolean {
   return a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs && a.ino === b.ino;
 }

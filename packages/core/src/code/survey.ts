@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../util/clock.ts";
 import { timeSlice } from "../util/time-slice.ts";
-import type { BlobPlace, KnownBlobs } from "./known-blobs.ts";
+import type { KnownBlobs } from "./known-blobs.ts";
 import type { PackWriter } from "./pack-writer.ts";
 import { StableReader } from "./read-stable.ts";
-import { type FileStat, isSame, type KnownPack, type StatIndex } from "./stat-index.ts";
+import type { FileStat, KnownPack, StatIndex } from "./stat-index.ts";
 import type { WalkedFile } from "./walk-tree.ts";
 
 /** How far a snapshot is. Sizes in bytes. */
@@ -17,18 +17,13 @@ export interface SnapshotProgress {
   movedBytes: number;
 }
 
-export interface SurveyedFile extends FileStat {
-  path: string;
-  mode: "644" | "755";
-  sha256: string;
-}
-
 export interface Survey {
-  files: SurveyedFile[];
+  /** With their digests. */
+  files: WalkedFile[];
   /** Files whose content the store does not have (or did not, before it was moved), and the bytes of those contents, each once. */
   changed: { files: number; bytes: number };
   /** Files whose stats were not enough. */
-  read: number;
+  read: WalkedFile[];
 }
 
 export interface SurveyOptions {
@@ -47,9 +42,12 @@ export interface SurveyOptions {
 const MAX_PACKS = 64;
 const SMALL_PACK_BYTES = 1024 * 1024;
 
-async function settlePacks(places: ReadonlyArray<BlobPlace | undefined>, known: KnownBlobs): Promise<void> {
+async function settlePacks(files: readonly WalkedFile[], known: KnownBlobs): Promise<void> {
   const packs = new Set<KnownPack>();
-  for (const place of places) if (place !== undefined) packs.add(place.pack);
+  for (const { sha256 } of files) {
+    const place = sha256 === "" ? undefined : known.guess(sha256);
+    if (place !== undefined) packs.add(place.pack);
+  }
   const small = [...packs].filter((pack) => pack.size < SMALL_PACK_BYTES);
   if (packs.size > MAX_PACKS) for (const pack of small) known.forget(pack);
   await Promise.all([...packs].map((pack) => known.isThere(pack)));
@@ -58,18 +56,11 @@ async function settlePacks(places: ReadonlyArray<BlobPlace | undefined>, known: 
 /** Finds every file's digest, by its stats where the index knows them, by reading where not, and moves contents the store lacks. */
 export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
   const { known, index, writer } = options;
-  const trusted = options.files.map((file) => {
-    const cached = index?.files.get(file.path);
-    return cached !== undefined && isSame(cached, file) ? cached.sha256 : undefined;
-  });
-  await settlePacks(
-    trusted.map((sha256) => (sha256 === undefined ? undefined : known.guess(sha256))),
-    known,
-  );
+  await settlePacks(options.files, known);
 
   const reader = new StableReader(options.clock, options.signal);
   const slice = timeSlice(options.clock, options.signal);
-  const result: Survey = { files: [], changed: { files: 0, bytes: 0 }, read: 0 };
+  const result: Survey = { files: [], changed: { files: 0, bytes: 0 }, read: [] };
   const missing = new Set<string>();
   const progress: SnapshotProgress = {
     files: 0,
@@ -80,6 +71,10 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
   };
   const report = (): void => options.onProgress?.({ ...progress, movedBytes: result.changed.bytes });
 
+  function add(file: WalkedFile): void {
+    result.read.push(file);
+    result.files.push(file);
+  }
   async function inStore(sha256: string): Promise<boolean> {
     const place = known.guess(sha256);
     return place !== undefined && (known.wasSeen(place.pack) || (await known.isThere(place.pack)));
@@ -94,7 +89,7 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
   }
 
   async function large(file: WalkedFile, path: string): Promise<{ sha256: string; stat: FileStat } | undefined> {
-    const cached = index?.files.get(file.path);
+    const cached = index?.files.last(file.path);
     // A file that was touched only: one look at its bytes is cheaper than writing them in vain.
     const probablyKnown = cached !== undefined && cached.size === file.size && known.guess(cached.sha256) !== undefined;
     if (writer === undefined || probablyKnown) {
@@ -148,22 +143,20 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
     const file = options.files[n];
     if (file === undefined) continue;
     const { path, mode } = file;
-    const full = `${options.root}/${path}`;
-    const sha256 = trusted[n];
-    const place = sha256 === undefined ? undefined : known.guess(sha256);
+    const place = file.sha256 === "" ? undefined : known.guess(file.sha256);
     progress.files += 1;
     progress.bytes += file.size;
-    if (sha256 !== undefined && place !== undefined && known.wasSeen(place.pack)) {
-      result.files.push({ path, mode, sha256, size: file.size, mtimeMs: file.mtimeMs, ctimeMs: file.ctimeMs, ino: file.ino });
+    if (place !== undefined && known.wasSeen(place.pack)) {
+      result.files.push(file);
       continue;
     }
-    result.read += 1;
+    const full = `${options.root}/${path}`;
     const read = reader.trySmall(full) ?? (await reader.small(full));
     // Removed since the walk: the tree is as it would have been seen a moment later.
     if (read === "gone") continue;
     if (read === "large") {
       const done = await large(file, full);
-      if (done !== undefined) result.files.push({ path, mode, sha256: done.sha256, ...done.stat });
+      if (done !== undefined) add({ path, mode, sha256: done.sha256, ...done.stat });
       continue;
     }
     const digest = createHash("sha256").update(read.bytes).digest("hex");
@@ -173,7 +166,7 @@ export async function surveyFiles(options: SurveyOptions): Promise<Survey> {
       const wait = writer?.add(digest, read.bytes);
       if (wait !== undefined) await wait;
     }
-    result.files.push({ path, mode, sha256: digest, ...read.stat });
+    add({ path, mode, sha256: digest, ...read.stat });
   }
   report();
   return result;

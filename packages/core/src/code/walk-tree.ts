@@ -11,20 +11,15 @@ import { ENVIRONMENT_MARKERS, isJunk, looksSecret, STATE_FOLDER } from "./defaul
 import { type FolderRules, isIgnored, patternMatcher, rulesAboveRoot, rulesOfFolder } from "./ignore-rules.ts";
 import { type IncludeRules, includeRules } from "./include-rules.ts";
 import { staysInside } from "./link-targets.ts";
+import type { FileStat, KnownFiles } from "./stat-index.ts";
 import { sortByPath } from "./tree-manifest.ts";
-
-/** What identifies a file's content without reading it. */
-export interface FileStat {
-  size: number;
-  mtimeMs: number;
-  ctimeMs: number;
-  ino: number;
-}
 
 export interface WalkedFile extends FileStat {
   /** Relative to the root, "/" between segments. */
   path: string;
   mode: "644" | "755";
+  /** Digest of the content when an earlier snapshot has read this very version; else "". */
+  sha256: string;
 }
 
 export interface WalkedTree {
@@ -47,7 +42,7 @@ export interface WalkOptions {
   clock: Clock;
   signal?: AbortSignal | undefined;
   /** Files that an earlier walk found under rules of this digest: their rules need not be tried again while the digest holds. */
-  remembered?: { rules: string; files: ReadonlyMap<string, unknown> } | undefined;
+  remembered?: { rules: string; files: KnownFiles } | undefined;
 }
 
 function unreadable(path: string, error: unknown): SyncError {
@@ -75,20 +70,20 @@ function refuseBadNames(folder: string): void {
 
 /** Every file, link and empty folder that belongs to the snapshot. Gives way to the event loop; throws SyncError. */
 export async function walkTree(options: WalkOptions): Promise<WalkedTree> {
-  const tree = await walkOnce(options);
+  const { remembered } = options;
+  const tree = await walkOnce(options, remembered !== undefined && remembered.files.count > 0);
   // Which rules there are is known at the end only. They seldom change, so the walk trusts and, when it was wrong, goes again.
-  return options.remembered === undefined || options.remembered.rules === tree.rules
-    ? tree
-    : walkOnce({ ...options, remembered: undefined });
+  return remembered === undefined || remembered.files.count === 0 || remembered.rules === tree.rules ? tree : walkOnce(options, false);
 }
 
-async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
+async function walkOnce(options: WalkOptions, trustRules: boolean): Promise<WalkedTree> {
   const { root } = options;
   const include = includeRules(options.include);
   const excluded = patternMatcher(options.exclude);
   const hard = new Set(options.excludeDirs.map((folder) => folder.replace(/\/+$/, "")));
   const slice = timeSlice(options.clock, options.signal);
-  const remembered = options.remembered?.files;
+  const known = options.remembered?.files;
+  const passed = trustRules ? known : undefined;
   const above = rulesAboveRoot(root);
   const digest = createHash("sha256").update(
     JSON.stringify([1, options.include, options.exclude, options.excludeDirs, above.map((rule) => [rule.above, rule.text])]),
@@ -96,9 +91,11 @@ async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
   const files: WalkedFile[] = [];
   const links: Array<{ path: string; target: string }> = [];
   const folders: string[] = [];
+  /** Folders that hold a file themselves, with the slash. */
+  const filled: string[] = [];
   const remarks = noRemarks();
   // Entries are taken in byte order of the whole paths (a folder sorts as its name with the slash), so nothing is sorted at the end.
-  const stack: Frame[] = [{ path: "", rules: above, ignored: false, entries: undefined, next: 0 }];
+  const stack: Frame[] = [{ path: "", rules: above, ignored: false, filled: false, entries: undefined, next: 0 }];
 
   for (let at = stack.at(-1); at !== undefined; at = stack.at(-1)) {
     if (at.entries === undefined) {
@@ -132,10 +129,11 @@ async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
         continue;
       }
       const ignored = (at.ignored || isIgnored(at.rules, tested)) && !include.matches(tested);
-      if (!ignored || include.mayMatchBelow(tested)) stack.push({ path: tested, rules: at.rules, ignored, entries: undefined, next: 0 });
+      if (!ignored || include.mayMatchBelow(tested))
+        stack.push({ path: tested, rules: at.rules, ignored, filled: false, entries: undefined, next: 0 });
       continue;
     }
-    const ignored = remembered?.has(path) !== true && (at.ignored || isIgnored(at.rules, path)) && !include.matches(path);
+    const ignored = passed?.has(path) !== true && (at.ignored || isIgnored(at.rules, path)) && !include.matches(path);
     if (looksSecret(name, false)) {
       if (!include.isExactly(path)) {
         if (!ignored) remarks.secretsLeftOut.push(path);
@@ -153,8 +151,11 @@ async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
     } else {
       const found = statOf(`${root}/${path}`);
       if (found === undefined) continue;
+      const { size, mtimeMs, ctimeMs, ino } = found;
       const mode = (found.mode & 0o100) === 0 ? "644" : "755";
-      files.push({ path, mode, size: found.size, mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, ino: found.ino });
+      files.push({ path, mode, size, mtimeMs, ctimeMs, ino, sha256: known?.sameAs(path, found) ?? "" });
+      if (!at.filled) filled.push(at.path);
+      at.filled = true;
     }
   }
   const targets = new Map(links.map((link) => [link.path, link.target]));
@@ -163,13 +164,13 @@ async function walkOnce(options: WalkOptions): Promise<WalkedTree> {
     links.splice(links.indexOf(link), 1);
     remarks.linksOutside.push(link.path);
   }
-  const dirs = emptyFolders(folders, [...files, ...links]);
-  const known = new Set([...files.map((file) => file.path), ...links.map((link) => link.path), ...folders]);
+  const dirs = emptyFolders(folders, [...filled.map((path) => ({ path })), ...links]);
+  const all = links.length === 0 ? undefined : new Set([...files.map((file) => file.path), ...links.map((link) => link.path), ...folders]);
   for (const link of links) {
     const target = relative(root, resolve(root, dirname(link.path), link.target));
     // A way through another link is not followed here.
     const throughLink = [...targets.keys()].some((other) => target.startsWith(`${other}/`));
-    if (target !== "" && !known.has(target) && !throughLink) remarks.linksDangling.push(link.path);
+    if (target !== "" && all?.has(target) !== true && !throughLink) remarks.linksDangling.push(link.path);
   }
   return { files, links, dirs, remarks, rules: digest.digest("hex") };
 }
@@ -178,6 +179,8 @@ interface Frame {
   path: string;
   rules: readonly FolderRules[];
   ignored: boolean;
+  /** Holds a file that belongs to the tree. */
+  filled: boolean;
   /** Sorted; undefined until the folder is opened. */
   entries: Dirent[] | undefined;
   next: number;
@@ -203,6 +206,12 @@ function openFolder(root: string, frame: Frame, include: IncludeRules): Dirent[]
   }
   const own = git || runctl ? rulesOfFolder(folder, frame.path, { git, runctl }) : undefined;
   if (own !== undefined) frame.rules = [...frame.rules, own];
+  return sortEntries(entries);
+}
+
+/** In the order of their whole paths: a folder sorts as its name with the slash. */
+function sortEntries(entries: Dirent[]): Dirent[] {
+  if (!entries.some((entry) => entry.isDirectory())) return entries.sort((a, b) => compareBytes(a.name, b.name));
   const keys = new Map(entries.map((entry) => [entry, entry.isDirectory() ? `${entry.name}/` : entry.name]));
   return entries.sort((a, b) => compareBytes(keys.get(a) ?? "", keys.get(b) ?? ""));
 }
