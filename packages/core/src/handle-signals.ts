@@ -13,7 +13,11 @@ export function handleSignals(runctl: Pick<Runctl, "close">): () => void {
     if (closing) process.exit(INTERRUPTED);
     closing = true;
     process.exitCode = INTERRUPTED;
-    void runctl.close().finally(remove);
+    // What could not be closed is finished by the next process; a failure must not end this one in the middle.
+    void runctl
+      .close()
+      .catch(() => undefined)
+      .finally(remove);
   };
   const remove = (): void => {
     process.off("SIGINT", onSignal);

@@ -3,9 +3,11 @@ import { publishedManifestSchema } from "../checkpoint/published-manifest.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { finalSchema, type HostEvent, type HostFinal } from "../host/records.ts";
 import { isoNow } from "../util/clock.ts";
+import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { failureOf, outcomeOf } from "./outcome.ts";
 import type { RunDriver } from "./run-driver.ts";
+import { heardKey, type RunState } from "./run-state.ts";
 import { attemptKey, runUri } from "./store-keys.ts";
 
 /** Turns the host's own events into log events. Each is recorded once, however often it is read. */
@@ -35,7 +37,14 @@ export async function recordHostEvents(driver: RunDriver, attempt: number, event
         break;
     }
   }
-  if (out.length > 0) await driver.fact(...out);
+  // A new connection reads the host's events from their beginning, and another looker may have been faster.
+  await driver.update((state) => out.filter((event) => !isRecorded(state, event)));
+}
+
+function isRecorded(state: RunState, event: RunLogEvent): boolean {
+  if (event.type === "checkpoint-published") return state.checkpoints.some((known) => known.manifestKey === event.manifestKey);
+  if (event.type !== "notice-received" && event.type !== "checkpoint-rejected") return false;
+  return state.attempts.find((attempt) => attempt.number === event.attempt)?.heard.includes(heardKey(event)) === true;
 }
 
 /**
@@ -124,7 +133,7 @@ async function readCheckpoint(driver: RunDriver, attempt: number, manifestKey: s
     const manifest = publishedManifestSchema.parse(JSON.parse(new TextDecoder().decode(await driver.context.store(uri).get(uri))));
     return { type: "checkpoint-published", attempt, manifestKey, checkpoint: manifestToRef(uri, manifest) };
   } catch (error) {
-    driver.context.logger.warn?.("a published manifest cannot be read", { runId: driver.runId, manifestKey, error: String(error) });
+    driver.context.logger.warn?.("a published manifest cannot be read", { runId: driver.runId, manifestKey, error: errorText(error) });
     return undefined;
   }
 }

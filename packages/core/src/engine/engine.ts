@@ -2,10 +2,12 @@ import { AbortedError, ConflictError } from "../errors/kinds.ts";
 import { isoNow, type Timer } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import type { EngineContext } from "./context.ts";
+import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
 import { evolve } from "./evolve.ts";
+import { errorText } from "./failure.ts";
 import type { RunLogEvent, UserRequest } from "./log-events.ts";
-import { RunDriver } from "./run-driver.ts";
+import { DriverStopped, RunDriver } from "./run-driver.ts";
 import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
 import type { ProgressTracker } from "./run-metrics.ts";
 import type { RunState } from "./run-state.ts";
@@ -46,10 +48,11 @@ export class Engine {
   async tryDrive(runId: string): Promise<"driving" | "held" | "settled"> {
     const { state: store, session, leases } = this.context;
     if (this.#drivers.has(runId)) return "driving";
-    await session.start();
     for (;;) {
+      this.#mustBeOpen(runId);
+      await session.start();
       const state = await requireRun(store, runId);
-      if (isSettled(state)) return "settled";
+      if (this.#needsNobody(state)) return "settled";
       if (leases.judge(state.lease, await store.beats()) === "held") return "held";
       if (this.#drivers.has(runId)) return "driving";
       const taken: RunLogEvent = { type: "lease-taken", session: session.id };
@@ -60,7 +63,10 @@ export class Engine {
         if (ConflictError.isInstance(error)) continue;
         throw error;
       }
-      this.adopt(evolve(state, { seq: state.version, at, session: session.id, event: taken }));
+      const driver = this.adopt(evolve(state, { seq: state.version, at, session: session.id, event: taken }));
+      // Closed meanwhile: the lease goes back.
+      if (driver.signal.aborted) await this.#release(driver);
+      this.#mustBeOpen(runId);
       return "driving";
     }
   }
@@ -70,15 +76,21 @@ export class Engine {
     const known = this.#drivers.get(state.runId);
     if (known !== undefined) return known;
     const driver = new RunDriver(this.context, state);
+    if (this.#closed) {
+      void driver.close();
+      return driver;
+    }
     this.#drivers.set(state.runId, driver);
     driver.onChange(() => this.#waker.nudge());
     this.#listen();
     void driver
       .run()
-      .catch((error: unknown) => this.context.logger.error?.("a driver stopped unexpectedly", { runId: state.runId, error: String(error) }))
+      .catch((error: unknown) =>
+        this.context.logger.error?.("a driver stopped unexpectedly", { runId: state.runId, error: errorText(error) }),
+      )
       .finally(() => {
         if (this.#drivers.get(state.runId) === driver) this.#drivers.delete(state.runId);
-        if (driver.state.ended !== undefined) this.#standby.delete(state.runId);
+        if (driver.state.ended !== undefined) this.#forget(state.runId);
         this.#waker.nudge();
       });
     return driver;
@@ -98,8 +110,13 @@ export class Engine {
     const event: RunLogEvent = { type: "user-request", ...request };
     const driver = this.#drivers.get(runId);
     if (driver !== undefined && !driver.signal.aborted) {
-      await driver.fact(event);
-      return driver.state;
+      try {
+        await driver.fact(event);
+        return driver.state;
+      } catch (error) {
+        // Somebody else took the lease a moment ago: the log is everybody's.
+        if (!(error instanceof DriverStopped)) throw error;
+      }
     }
     const { state: store, session, clock } = this.context;
     for (;;) {
@@ -125,7 +142,7 @@ export class Engine {
   /** Takes over a run that was attached for driving as soon as its holder is gone. */
   async keepTrying(runId: string): Promise<void> {
     if (this.#closed || !this.#standby.has(runId) || this.#drivers.has(runId)) return;
-    await this.tryDrive(runId);
+    if ((await this.tryDrive(runId)) === "settled") this.#standby.delete(runId);
   }
 
   /** From now on this process drives the run whenever nobody else does. */
@@ -142,7 +159,11 @@ export class Engine {
         since = this.#waker.nudges;
         return this.#newest(runId);
       },
-      changed: (maxMs, signal) => this.#waker.wait(maxMs, since, signal),
+      changed: async (maxMs, signal) => {
+        await this.#waker.wait(maxMs, since, signal);
+        // Also for readers that never refresh: what comes from now on is news to them.
+        since = this.#waker.nudges;
+      },
       nudge: () => this.#waker.nudge(),
     };
   }
@@ -187,14 +208,7 @@ export class Engine {
   }
 
   async #newest(runId: string): Promise<RunState> {
-    if (this.#closed) {
-      throw new AbortedError({
-        what: "This Runctl was closed while something was waited for.",
-        why: `Run ${runId} itself goes on, unattended.`,
-        fix: ["Wait for it in another process: `runctl.attach(runId)`."],
-        context: { runId },
-      });
-    }
+    this.#mustBeOpen(runId);
     const driver = this.#drivers.get(runId);
     if (driver !== undefined && !driver.signal.aborted) return driver.state;
     const known = this.#states.get(runId);
@@ -209,9 +223,33 @@ export class Engine {
     return state;
   }
 
+  #forget(runId: string): void {
+    this.#states.delete(runId);
+    this.#progress.delete(runId);
+    this.#standby.delete(runId);
+  }
+
+  #mustBeOpen(runId: string): void {
+    if (!this.#closed) return;
+    throw new AbortedError({
+      what: "This Runctl was closed while something was waited for.",
+      why: `Run ${runId} itself goes on, unattended.`,
+      fix: ["Wait for it in another process: `runctl.attach(runId)`."],
+      context: { runId },
+    });
+  }
+
+  /** Settled, or over with nothing but machines that are kept on purpose. */
+  #needsNobody(state: RunState): boolean {
+    if (state.ended === undefined) return false;
+    if (isSettled(state)) return true;
+    const { commands, wakeAt } = decide(state, { now: this.context.clock.now(), mayBuy: false, inFlight: () => false });
+    return commands.length === 0 && wakeAt === undefined;
+  }
+
   /** Only runs that go on are kept: a thousand ended ones must not stay in memory. */
   #remember(state: RunState): void {
-    if (state.ended !== undefined) this.#states.delete(state.runId);
+    if (state.ended !== undefined) this.#forget(state.runId);
     else this.#states.set(state.runId, state);
   }
 

@@ -1,6 +1,6 @@
 import { formatRef } from "../provider/resource.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
-import type { AttemptRecord, IntentState, MachineRecord, RunState } from "./run-state.ts";
+import { type AttemptRecord, heardKey, type IntentState, type MachineRecord, type RunState } from "./run-state.ts";
 
 /**
  * Folds one event into the state. Pure: same log, same state, on any machine at any time.
@@ -151,6 +151,7 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
           maxDurationSeconds: event.maxDurationSeconds,
           plannedAt: at,
           told: [],
+          heard: [],
         },
       ];
       return;
@@ -201,6 +202,10 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       return;
     case "notice-received":
       changeAttempt(next, event.attempt, { notice: { action: event.action, until: event.until } });
+      hear(next, event);
+      return;
+    case "checkpoint-rejected":
+      hear(next, event);
       return;
     case "machine-state":
       applyMachineState(next, event.machineId, { state: event.state, at, reason: event.reason });
@@ -278,6 +283,12 @@ function applyMachineState(
 
 function changeAttempt(state: RunState, number: number, change: Partial<AttemptRecord>): void {
   state.attempts = state.attempts.map((attempt) => (attempt.number === number ? { ...attempt, ...change } : attempt));
+}
+
+function hear(state: RunState, event: Parameters<typeof heardKey>[0]): void {
+  const heard = state.attempts.find((attempt) => attempt.number === event.attempt)?.heard ?? [];
+  const key = heardKey(event);
+  if (!heard.includes(key)) changeAttempt(state, event.attempt, { heard: [...heard, key] });
 }
 
 function liveOwned(state: RunState): number {

@@ -24,6 +24,13 @@ export async function buy(driver: RunDriver): Promise<void> {
   const { state } = driver;
   const madeAt = state.version;
   if (!slots.take(driver.runId)) return;
+  // A machine that cannot start its training would only cost money.
+  const secrets = await driver.context.secrets(driver.runId, state.spec);
+  if (secrets.missing.length > 0) {
+    slots.release(driver.runId);
+    await driver.decided([{ type: "secrets-missing", names: secrets.missing }], madeAt);
+    return;
+  }
   const names = state.spec.providers;
   const asked = names.length === 0 ? providers.all() : names.map((name) => providers.get(name));
   const market = marketNow(state, clock.now());

@@ -23,6 +23,8 @@ export async function create(driver: RunDriver, intentId: string): Promise<void>
     await driver.fact({ type: "intent-failed", intentId, error: failureRecord(error), retryable: false });
     return;
   }
+  // Without a token it is never sent again: found, or void after it was certainly absent.
+  if (known.status === "ambiguous" && provider.capabilities.identity !== "token") return settleIntent(driver, intentId);
   const result = await performCreate(provider, known.intent, {
     clock,
     stateId,
@@ -33,7 +35,16 @@ export async function create(driver: RunDriver, intentId: string): Promise<void>
     for (const surplus of result.duplicates) await provider.terminate(surplus.ref).catch(() => undefined);
   }
   await driver.fact(...outcome(known, result));
+  // Refused at last, but an earlier try may have bought something: it is looked for before another is bought.
+  if (result.type === "unavailable" && result.sweep) await settleIntent(driver, intentId);
 }
+
+const REFUSED_AT_LAST = {
+  code: "RUNCTL_AMBIGUOUS_OUTCOME",
+  what: "The purchase was refused at last, but an earlier try's outcome is unknown.",
+  why: "",
+  fix: [],
+};
 
 function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
   const intentId = known.intent.id;
@@ -46,9 +57,8 @@ function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
         pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour,
       }));
     case "unavailable":
-      // An earlier send may still have bought something: such an intent is swept, never closed.
       return result.sweep
-        ? [{ type: "intent-void", intentId, reason: "Refused at last, but an earlier try's outcome is unknown." }]
+        ? [{ type: "intent-ambiguous", intentId, error: REFUSED_AT_LAST }]
         : [{ type: "intent-unavailable", intentId, pools: result.pools }];
     case "failed":
       return [{ type: "intent-failed", intentId, error: failureRecord(result.error), retryable: result.error.retryable }];
@@ -77,9 +87,14 @@ export async function settleIntent(driver: RunDriver, intentId: string): Promise
   while (absent < 2) {
     await driver.gate();
     const found = await findPurchase(provider, known.intent, { clock, stateId });
-    const live = found.find((machine) => machine.state !== "ended");
-    if (live !== undefined) {
-      await driver.fact({ type: "intent-created", intentId, machine: live, pricePerHour: live.pricePerHour ?? known.offer.pricePerHour });
+    // All of them: a gang has several, and an earlier try may have bought one too many.
+    const live = found.filter((machine) => machine.state !== "ended");
+    if (live.length > 0) {
+      await driver.fact(
+        ...live.map((machine): RunLogEvent => {
+          return { type: "intent-created", intentId, machine, pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour };
+        }),
+      );
       return;
     }
     const listing = await pollers.of(provider.name).fresh();

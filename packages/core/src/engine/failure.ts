@@ -12,3 +12,11 @@ export function failureRecord(error: unknown): FailureRecord {
     fix: [],
   };
 }
+
+/** An error for a logger: as `failureRecord`, with the system's code (ECONNRESET) where there is one. */
+export function errorText(error: unknown): string {
+  if (RunctlError.is(error)) return `${error.code}: ${error.what}`;
+  const name = error instanceof Error ? error.name : typeof error;
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? ` (${error.code})` : "";
+  return `${name}${code}`;
+}

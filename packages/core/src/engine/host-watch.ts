@@ -3,6 +3,7 @@ import type { HostSession } from "../provider/host-session.ts";
 import type { Clock } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import { conclude, recordHostEvents } from "./conclude.ts";
+import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import type { RunDriver } from "./run-driver.ts";
 import { machineOf } from "./run-state.ts";
@@ -20,7 +21,7 @@ export function watchHost(driver: RunDriver, attempt: number, onSeen: () => void
   const signal = AbortSignal.any([stop.signal, driver.signal]);
   void follow(driver, attempt, signal, onSeen).catch((error: unknown) => {
     if (!signal.aborted)
-      driver.context.logger.error?.("following a host ended unexpectedly", { runId: driver.runId, error: String(error) });
+      driver.context.logger.error?.("following a host ended unexpectedly", { runId: driver.runId, error: errorText(error) });
   });
   return () => stop.abort();
 }
@@ -36,7 +37,7 @@ async function follow(driver: RunDriver, attempt: number, signal: AbortSignal, o
       });
     } catch (error) {
       if (signal.aborted) return;
-      logger.debug?.("host not reachable", { runId: driver.runId, attempt, error: String(error) });
+      logger.debug?.("host not reachable", { runId: driver.runId, attempt, error: errorText(error) });
       const now = clock.monotonic();
       unreachableSince ??= now;
       if (now - unreachableSince >= UNREACHABLE_ALARM_MS) await unreachable(driver, attempt);
@@ -107,7 +108,11 @@ async function record(driver: RunDriver, attempt: number, observation: HostObser
     const resumed = status?.resumedFrom ?? observation.final?.resumedFrom ?? null;
     const from = driver.state.checkpoints.find((checkpoint) => checkpoint.manifestKey === resumed)?.ref;
     const given = driver.state.resumedFrom?.manifestKey === resumed ? driver.state.resumedFrom?.checkpoint : undefined;
-    await driver.fact({ type: "attempt-started", attempt, startedAt, resumedFrom: from ?? given });
+    await driver.update((state) =>
+      state.attempts.find((candidate) => candidate.number === attempt)?.startedAt === undefined
+        ? [{ type: "attempt-started", attempt, startedAt, resumedFrom: from ?? given }]
+        : [],
+    );
   }
   if (events.length > 0) await driver.note(...events);
   await recordHostEvents(driver, attempt, observation.events);

@@ -37,6 +37,8 @@ export async function setAside(
     const slice = (request.priceUsdPerHour * SLICE_MS) / 3_600_000;
     const grant = Math.max(request.heldUsd, request.spentUsd + Math.min(free, slice));
     if (grant <= request.spentUsd) return 0;
+    // Nothing more: what is held already is written down.
+    if (grant === request.heldUsd) return grant;
     try {
       const event = { type: TYPE, runId: request.runId, usd: grant };
       await state.append("project", [event], { expected: events.length, session: session.id, at: isoNow(clock) });
@@ -48,11 +50,18 @@ export async function setAside(
 }
 
 /** What could still be given to this run without passing any limit. */
-function freeUsd(budget: ProjectBudget, spending: ProjectSpending, escrowUsd: number, request: { priceUsdPerHour: number }): number {
+function freeUsd(
+  budget: ProjectBudget,
+  spending: ProjectSpending,
+  escrowUsd: number,
+  request: { priceUsdPerHour: number; heldUsd: number },
+): number {
   const rooms: number[] = [];
   if (budget.total !== undefined) rooms.push(budget.total - spending.totalUsd - escrowUsd);
   if (budget.perDay !== undefined) rooms.push(budget.perDay - spending.todayUsd - escrowUsd);
-  if (budget.perHour !== undefined && spending.perHourUsd + request.priceUsdPerHour > budget.perHour) rooms.push(0);
+  // A run that holds money already has its machine among those that run.
+  const added = request.heldUsd > 0 ? 0 : request.priceUsdPerHour;
+  if (budget.perHour !== undefined && spending.perHourUsd + added > budget.perHour) rooms.push(0);
   return Math.max(0, Math.min(...rooms, Number.POSITIVE_INFINITY));
 }
 

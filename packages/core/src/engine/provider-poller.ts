@@ -33,7 +33,8 @@ export class ProviderPoller {
 
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
-    this.#schedule(this.#interval());
+    // A newcomer does not put off the listing that others wait for.
+    if (this.#listeners.size === 1) this.#schedule(this.#interval());
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.#timer?.cancel();

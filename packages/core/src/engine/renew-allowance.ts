@@ -25,7 +25,7 @@ export async function renewAllowance(driver: RunDriver, number: number): Promise
   const granted = { ...state, intents: { ...state.intents, [intent.intent.id]: { ...intent, allowanceUsd: usd } } };
   const left = limitsOf(granted, machine, now).allowance;
   // The host counts from the attempt's start; what is left is counted from now.
-  const used = Math.max(0, now - Date.parse(attempt.plannedAt)) / 1000;
+  const used = Math.max(0, now - Date.parse(attempt.armedAt ?? attempt.plannedAt)) / 1000;
   const seq = attempt.allowanceSeq + 1;
   const seconds = (left.seconds ?? left.hardSeconds) + used;
   const hardSeconds = left.hardSeconds + used;

@@ -8,6 +8,7 @@ import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
 import { evolve } from "./evolve.ts";
 import { execute } from "./execute.ts";
+import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { projectEvents } from "./project-events.ts";
 import { asJson, asLogged, runStream } from "./run-log.ts";
@@ -203,6 +204,8 @@ export class RunDriver {
         } catch (error) {
           if (!ConflictError.isInstance(error)) throw error;
           await this.#reload();
+          // Nothing is ever appended to an ended log: reloading would go on for ever.
+          if (error.context["ended"] === true) throw new DriverStopped("the log has ended");
           continue;
         }
         asJson(events).forEach((event, index) => {
@@ -290,7 +293,8 @@ export class RunDriver {
 
   /** Starts what is not in flight; returns when the earliest paused command may be tried again. */
   #startAll(commands: readonly Command[]): number {
-    const now = this.context.clock.now();
+    // Pauses are durations: the wall clock may jump.
+    const now = this.context.clock.monotonic();
     let retryAt = Number.POSITIVE_INFINITY;
     const wanted = new Set(commands.map((command) => command.key));
     for (const [key, work] of this.#work) if (!work.running && !wanted.has(key)) this.#work.delete(key);
@@ -307,7 +311,8 @@ export class RunDriver {
       const flight = this.#perform(command, work).finally(() => this.#flights.delete(flight));
       this.#flights.add(flight);
     }
-    return retryAt;
+    // Whole milliseconds: what is left of a fraction would be a timer of 0 ms, again and again.
+    return this.context.clock.now() + Math.ceil(retryAt - now);
   }
 
   async #perform(command: Command, work: Work): Promise<void> {
@@ -317,17 +322,17 @@ export class RunDriver {
       if (command.do === "append") await this.decided(command.events, version);
       else await execute(this, command);
       work.failures = 0;
-      if (this.#state.version === version) work.notBefore = clock.now() + IDLE_PAUSE_MS;
+      if (this.#state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;
     } catch (error) {
       if (error instanceof StaleDecision) {
         work.notBefore = 0;
       } else if (!(error instanceof DriverStopped)) {
         work.failures += 1;
         const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
-        work.notBefore = clock.now() + pause;
+        work.notBefore = clock.monotonic() + pause;
         logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, {
           runId: this.runId,
-          error: String(error),
+          error: errorText(error),
           failures: work.failures,
         });
       }

@@ -1,0 +1,214 @@
+import { describe, expect, it } from "vitest";
+import { EngineBed } from "../../test/support/engine-bed.ts";
+import { ManualClock, settle } from "../../test/support/manual-clock.ts";
+import { MemoryCloud, memoryProvider } from "../../test/support/memory-provider.ts";
+import { PermissionError } from "../errors/kinds.ts";
+import { TAGS } from "../provider/tags.ts";
+import { setAside } from "./project-budget.ts";
+import { ProviderPoller } from "./provider-poller.ts";
+import { reconcile } from "./reconcile.ts";
+import { asJson, runStream } from "./run-log.ts";
+import { readStoreEvents } from "./store-events.ts";
+
+describe("the engine, at the edges", () => {
+  it("events() of a whole store sleeps between changes", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    await bed.start(engine);
+    let lists = 0;
+    const { list } = bed.state;
+    bed.state.list = (prefix) => {
+      lists += 1;
+      // A spinning reader never lets anything else run: it has to be stopped from inside.
+      if (lists > 500) throw new Error("spins");
+      return list.call(bed.state, prefix);
+    };
+    const stop = new AbortController();
+    const reader = (async () => {
+      for await (const _ of readStoreEvents(engine.context, engine.view(""), { signal: stop.signal })) void _;
+    })();
+    reader.catch(() => undefined);
+    await bed.clock.advance(20_000);
+    stop.abort();
+    await bed.clock.advance(2_000);
+    await reader;
+    expect(lists).toBeLessThan(200);
+    await engine.close(0);
+  });
+
+  it("S-28: an ended run that keeps its machine needs no driver: looking at it writes nothing", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine, { onEnd: "keep" });
+    await bed.until(runId, (state) => state.ended !== undefined);
+    await bed.clock.advance(60_000);
+    const before = await bed.eventTypes(runId);
+    expect(await engine.tryDrive(runId)).toBe("settled");
+    expect(await bed.eventTypes(runId)).toEqual(before);
+    expect(bed.cloud.alive()).toHaveLength(1);
+    await engine.close(0);
+  });
+
+  it("P-08: nothing is driven by a Runctl that was closed meanwhile", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await engine.letGo(runId);
+    const driving = engine.tryDrive(runId).catch(() => "refused");
+    await engine.close(0);
+    await driving;
+    await bed.clock.advance(600_000);
+    expect(engine.drivers).toEqual([]);
+    expect((await bed.run(runId)).lease).toBeUndefined();
+    expect(await bed.state.beats()).toEqual([]);
+  });
+
+  it("a request to a run whose lease was just taken over goes to the log", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    const { version } = await bed.run(runId);
+    await bed.state.append(runStream(runId), asJson([{ type: "lease-taken", session: "other" }]), {
+      expected: version,
+      session: "other",
+      at: "2026-11-22T00:00:00.000Z",
+    });
+    await engine.request(runId, { request: "cancel" });
+    expect((await bed.run(runId)).requests.cancel).toBeDefined();
+    await engine.close(0);
+  });
+
+  it("a request that meets the end of the run's log does not spin", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await bed.state.compact(runStream(runId), {});
+    let appends = 0;
+    const { append } = bed.state;
+    bed.state.append = (...given) => {
+      appends += 1;
+      if (appends > 100) throw new Error("spins");
+      return append.apply(bed.state, given);
+    };
+    await engine
+      .driverOf(runId)
+      ?.fact({ type: "secrets-supplied" })
+      .catch(() => undefined);
+    expect(appends).toBeLessThan(20);
+  });
+
+  it("reconcile goes on when one machine cannot be ended, and says so", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    const done = await bed.until(runId, (state) => state.ended !== undefined && engine.driverOf(runId) === undefined);
+    const stateId = await bed.state.stateId();
+    for (const name of ["a", "b"])
+      bed.cloud.add({ [TAGS.state]: stateId, [TAGS.run]: done.runId, [TAGS.intent]: "old", [TAGS.createdBy]: "runctl" }, { name });
+    bed.cloud.fault("terminate", ["permission"]);
+    const report = await reconcile(engine, {});
+    expect(report.ended).toHaveLength(1);
+    expect(report.failures).toHaveLength(1);
+    await engine.close(0);
+  });
+
+  it("P-20: new listeners do not put off the next listing", async () => {
+    const clock = new ManualClock();
+    const cloud = new MemoryCloud(clock);
+    const poller = new ProviderPoller(memoryProvider(cloud), "s", clock);
+    for (let n = 0; n < 60; n++) {
+      poller.subscribe(() => undefined);
+      await clock.advance(5_000);
+    }
+    expect(cloud.calls.filter((call) => call === "find").length).toBeGreaterThan(20);
+    poller.close();
+  });
+
+  it("P-33: a foreign error's text, which may quote a secret, is not logged", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    bed.cloud.fault("terminate", ["raw-error-after-effect"]);
+    const { connect } = bed.provider;
+    let failures = 3;
+    bed.provider.connect = async (...given) => {
+      if (failures-- > 0) throw new TypeError("fetch failed; Authorization: Bearer sk-secret");
+      return (connect as NonNullable<typeof connect>)(...given);
+    };
+    const runId = await bed.start(engine);
+    await bed.until(runId, (state) => state.ended !== undefined);
+    expect(JSON.stringify(bed.logged)).toContain("TypeError");
+    expect(JSON.stringify(bed.logged)).not.toContain("sk-secret");
+    await engine.close(0);
+  });
+
+  it("what a host said is recorded once, however often the connection breaks", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await bed.until(runId, (state) => state.attempts[0]?.startedAt !== undefined);
+    const at = new Date(bed.clock.now()).toISOString();
+    bed.host
+      .attempt(runId, 1)
+      ?.events.push(
+        { type: "notice", at, action: "rebalance", until: null, source: "test" },
+        { type: "checkpoint-rejected", at, path: "a.pt", reason: "torn" },
+      );
+    await bed.clock.advance(20_000);
+    bed.host.faults.observe = 1;
+    await bed.clock.advance(20_000);
+    const types = await bed.eventTypes(runId);
+    expect(types.filter((type) => type === "notice-received")).toHaveLength(1);
+    expect(types.filter((type) => type === "checkpoint-rejected")).toHaveLength(1);
+    await engine.close(0);
+  });
+
+  it("P-09: a run's own machine does not stand in the way of its next grant, and a grant that adds nothing is not written", async () => {
+    const bed = new EngineBed();
+    const { context } = await bed.engine();
+    context.projectBudget = { perHour: 1.5 };
+    const request = { runId: "r1", spentUsd: 0, priceUsdPerHour: 1, heldUsd: 0 };
+    expect(await setAside(context, request)).toBe(1);
+    context.spending = async () => ({ totalUsd: 0.5, todayUsd: 0.5, perHourUsd: 1 });
+    expect(await setAside(context, { ...request, spentUsd: 0.5, heldUsd: 1 })).toBe(1.5);
+    context.projectBudget = { total: 1 };
+    context.spending = async () => ({ totalUsd: 1, todayUsd: 1, perHourUsd: 1 });
+    const before = (await bed.state.read("project")).length;
+    expect(await setAside(context, { ...request, spentUsd: 1, heldUsd: 1.5 })).toBe(1.5);
+    expect((await bed.state.read("project")).length).toBe(before);
+  });
+
+  it("buys nothing for a run whose secrets nobody has", async () => {
+    const bed = new EngineBed();
+    bed.secrets = async () => ({ values: {}, missing: ["TOKEN"] });
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await bed.until(runId, (state) => state.secretsMissing.length > 0);
+    expect(bed.cloud.calls).not.toContain("create");
+    await engine.close(0);
+  });
+
+  it("a wall clock that jumps back does not put off what is tried again", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    bed.host.faults.start = 1;
+    const runId = await bed.start(engine);
+    for (let step = 0; step < 500 && bed.host.faults.start > 0; step++) await bed.clock.advance(20);
+    bed.clock.jump(-1_800_000);
+    await bed.clock.advance(60_000);
+    await settle();
+    expect((await bed.run(runId)).attempts[0]?.armedAt).toBeDefined();
+    await engine.close(0);
+  });
+
+  it("result() of a failed purchase is not kept from its end by a refusal", async () => {
+    const bed = new EngineBed();
+    bed.provider.offers = async () => {
+      throw new PermissionError({ what: "Not allowed." });
+    };
+    const engine = await bed.engine();
+    const runId = await bed.start(engine, { retries: { interruptions: null, failures: 0, capacityMs: 60_000 } });
+    const run = await bed.until(runId, (state) => state.ended !== undefined, 1);
+    expect(run.ended?.status).toBe("failed");
+    await engine.close(0);
+  });
+});
