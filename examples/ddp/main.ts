@@ -12,7 +12,7 @@ if (python === undefined) {
   console.log("skipped: no python3 here can import torch (on Debian: apt install python3-torch)");
 } else {
   // The training uses the first python3 of the PATH: here, the one that has torch.
-  process.env["PATH"] = `${dirname(python)}${delimiter}${process.env["PATH"] ?? ""}`;
+  process.env.PATH = `${dirname(python)}${delimiter}${process.env.PATH ?? ""}`;
   await train();
 }
 
@@ -38,7 +38,7 @@ async function train(): Promise<void> {
 }
 
 function findTorch(): string | undefined {
-  for (const folder of [...(process.env["PATH"] ?? "").split(delimiter), "/usr/bin"]) {
+  for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"]) {
     const candidate = join(folder, "python3");
     try {
       execFileSync(candidate, ["-c", "import torch.distributed"], { stdio: "ignore" });

@@ -8,7 +8,7 @@ import { fileState, Runctl } from "@runctl/core";
 import { local } from "@runctl/provider-local";
 
 const token = `hub_${randomBytes(16).toString("hex")}`;
-process.env["MY_HUB_TOKEN"] = token; // as your shell or your secret manager would
+process.env.MY_HUB_TOKEN = token; // as your shell or your secret manager would
 
 const scratch = await mkdtemp(join(tmpdir(), "runctl-secrets-"));
 const state = fileState(join(scratch, "state"));
