@@ -18,7 +18,7 @@ import { loadRun, requireRun } from "./engine/run-log.ts";
 import type { Run, RunFilter, RunSummary } from "./engine/run-types.ts";
 import { startRun } from "./engine/start-run.ts";
 import { readStoreEvents } from "./engine/store-events.ts";
-import { AbortedError, ConfigurationError } from "./errors/kinds.ts";
+import { AbortedError, ConfigurationError, ConflictError } from "./errors/kinds.ts";
 import type { Cursor, RunctlEvent } from "./events/event-types.ts";
 import { Images } from "./images/images.ts";
 import { Machines } from "./machines/machines.ts";
@@ -110,10 +110,24 @@ export class Runctl implements AsyncDisposable {
     await driveAll(await this.#parts.engine(), { once: options.once, signal: AbortSignal.any(signals) });
   }
 
-  /** Adopts, ends or reports what carries this state's id; foreign things are only reported. Buys nothing. */
-  async reconcile(options: { dryRun?: boolean | undefined } = {}): Promise<ReconcileReport> {
+  /**
+   * Adopts, ends or reports what carries this state's id; foreign things are only reported. Buys nothing.
+   * `adoptState` is for a state that was lost: this one, still empty, takes over the lost one's id and rebuilds its runs from the
+   * store and the machines' tags. @throws ConflictError when this state holds anything already.
+   */
+  async reconcile(options: { dryRun?: boolean | undefined; adoptState?: string | undefined } = {}): Promise<ReconcileReport> {
     this.#mustBeOpen();
-    const report = await reconcile(await this.#parts.engine(), options);
+    if (options.adoptState !== undefined && options.dryRun !== true) {
+      if (this.#parts.isStarted) {
+        throw new ConflictError({
+          what: "adoptState comes too late: this Runctl already works under its own state id.",
+          fix: ["Call reconcile({ adoptState }) first, on a new Runctl."],
+        });
+      }
+      await this.#parts.state.adopt(options.adoptState);
+    }
+    const rebuildFrom = options.adoptState === undefined ? undefined : this.#parts.storeUri();
+    const report = await reconcile(await this.#parts.engine(), { dryRun: options.dryRun, rebuildFrom });
     if (options.dryRun === true) return report;
     const alone = await this.machines.reconcileIntents();
     report.adopted.push(...alone.adopted);

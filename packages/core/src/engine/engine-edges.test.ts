@@ -200,6 +200,40 @@ describe("the engine, at the edges", () => {
     await engine.close(0);
   });
 
+  it("P-09: the time that a machine took to boot is inside the budget", async () => {
+    const bed = new EngineBed();
+    bed.host.trainMs = 24 * 3_600_000;
+    bed.cloud.diskPrice = 0;
+    const engine = await bed.engine();
+    bed.cloud.fault("connect", { always: "down" });
+    const runId = await bed.start(engine, { budget: { maxCost: 1, warnAt: [], onExceeded: "stop" } });
+    await bed.clock.advance(900_000);
+    bed.cloud.fault("connect", undefined);
+    const run = await bed.until(runId, (state) => state.ended !== undefined);
+    expect(run.ended?.status).toBe("out-of-budget");
+    expect(bed.cloud.invoice()).toBeLessThanOrEqual(1);
+    await engine.close(0);
+  });
+
+  it("P-01: the listing of another account says nothing about our machines", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    bed.host.trainMs = 3_600_000;
+    const runId = await bed.start(engine);
+    await bed.until(runId, (state) => state.attempts[0]?.startedAt !== undefined);
+    await engine.close(0);
+    // The next process has other credentials: another account, with nothing in it.
+    const { find, identity } = bed.provider;
+    bed.provider.find = async () => ({ machines: [], others: [], complete: true });
+    bed.provider.identity = async () => ({ id: "acct-2" });
+    const stranger = await bed.engine();
+    await stranger.tryDrive(runId);
+    await bed.clock.advance(300_000);
+    expect(await bed.eventTypes(runId)).not.toContain("machine-ended");
+    await stranger.close(0);
+    Object.assign(bed.provider, { find, identity });
+  });
+
   it("result() of a failed purchase is not kept from its end by a refusal", async () => {
     const bed = new EngineBed();
     bed.provider.offers = async () => {

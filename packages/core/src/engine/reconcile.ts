@@ -6,12 +6,15 @@ import { sleep } from "../util/sleep.ts";
 import { isSettled } from "./decide-end.ts";
 import type { Engine } from "./engine.ts";
 import { failureRecord } from "./failure.ts";
+import { rebuildRuns } from "./rebuild.ts";
 import { loadRun } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
 
 /** What reconcile did, or would do. Ids are in text form. */
 export interface ReconcileReport {
   dryRun: boolean;
+  /** Runs whose lost logs were written anew (`adoptState`). */
+  rebuilt: string[];
   /** Machines that a run's open intent turned out to have bought, now in its log. */
   adopted: string[];
   /** Machines of ours that nobody wants: ended. */
@@ -32,10 +35,14 @@ const SETTLE_LIMIT_MS = 180_000;
  * Brings the log and the providers together: open intents are adopted or voided, unwanted machines of ours ended, the rest
  * reported. Touches only what carries this state's id. Buys nothing.
  */
-export async function reconcile(engine: Engine, options: { dryRun?: boolean | undefined }): Promise<ReconcileReport> {
+export async function reconcile(
+  engine: Engine,
+  options: { dryRun?: boolean | undefined; rebuildFrom?: string | undefined },
+): Promise<ReconcileReport> {
   const { context } = engine;
   const report: ReconcileReport = {
     dryRun: options.dryRun === true,
+    rebuilt: [],
     adopted: [],
     ended: [],
     reported: [],
@@ -43,6 +50,7 @@ export async function reconcile(engine: Engine, options: { dryRun?: boolean | un
     partial: false,
     failures: [],
   };
+  if (options.rebuildFrom !== undefined && !report.dryRun) report.rebuilt.push(...(await rebuildRuns(context, options.rebuildFrom)));
   const before = await liveRuns(engine, report);
   if (!report.dryRun) await tidyRuns(engine, before, report);
   for (const provider of context.providers.all()) await sweep(engine, provider, report);

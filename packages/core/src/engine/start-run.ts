@@ -51,14 +51,13 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
   if (refusal !== undefined) throw refusalToError(refusal);
   signal?.throwIfAborted();
   const code = await stageCode(engine.context, resolved, { runId, storeUri: options.storeUri, cacheDir: options.cacheDir, signal });
-  const store = context.store(options.storeUri);
-  await store.put(`${options.storeUri}${runKey(runId)}spec.json`, `${JSON.stringify(resolved, undefined, 2)}\n`, { signal });
   const resumedFrom = await resumePoint(engine, resolved, runId, options);
   signal?.throwIfAborted();
   const created: RunLogEvent = {
     type: "run-created",
     v: 1,
     runId,
+    stateId: context.stateId,
     spec: resolved,
     specHash,
     storeUri: options.storeUri,
@@ -66,6 +65,14 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
     literalSecrets: Object.keys(literalSecrets),
     resumedFrom,
   };
+  // What a lost state is rebuilt from. Create-only: of two callers with one key the first is the run.
+  const place = `${options.storeUri}${runKey(runId)}run.json`;
+  await context
+    .store(place)
+    .put(place, `${JSON.stringify(created, undefined, 2)}\n`, { signal, ...(resolved.key === undefined ? {} : { ifNoneMatch: "*" }) })
+    .catch((error: unknown) => {
+      if (!ConflictError.isInstance(error)) throw error;
+    });
   const taken: RunLogEvent = { type: "lease-taken", session: context.session.id };
   const at = isoNow(context.clock);
   const events = asJson([created, taken]);

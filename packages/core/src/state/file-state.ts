@@ -10,8 +10,8 @@ import { ownerMark, removeLeftovers } from "./leftovers.ts";
 import { listStreams } from "./list-streams.ts";
 import type { Tail } from "./log-record.ts";
 import { readBeats, removeBeat, writeBeat } from "./session-beats.ts";
-import { appendConflict, closedStore, numbered, type PendingEvent, toPending } from "./state-conflicts.ts";
-import { loadStateId } from "./state-id.ts";
+import { appendConflict, cannotAdopt, closedStore, numbered, type PendingEvent, toPending } from "./state-conflicts.ts";
+import { loadStateId, replaceStateId } from "./state-id.ts";
 import { type StreamPaths, stateLayout } from "./state-layout.ts";
 import type { StateStore, StoredEvent, StreamName } from "./state-store.ts";
 import { storageFailure } from "./storage-failure.ts";
@@ -170,6 +170,14 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
     kind: "file",
     dataDir: layout.root,
     stateId,
+    async adopt(wanted) {
+      if ((await stateId()) === wanted) return;
+      for await (const { stream } of store.list("")) throw cannotAdopt(stream);
+      await replaceStateId(layout, clock, owner, nonce(), wanted).catch((error: unknown) => {
+        throw storageFailure(error, "The state id cannot be adopted", layout.root);
+      });
+      id = Promise.resolve(wanted);
+    },
     append(stream, events, appendOptions) {
       return guarded(stream, `Appending to ${stream} failed`, async (entry) => {
         if (closed) throw closedStore();

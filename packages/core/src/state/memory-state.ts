@@ -1,7 +1,7 @@
 import { NotFoundError } from "../errors/kinds.ts";
 import type { JsonObject } from "../util/json.ts";
 import { type Random, randomId, systemRandom } from "../util/random.ts";
-import { appendConflict, numbered, toPending } from "./state-conflicts.ts";
+import { appendConflict, cannotAdopt, numbered, toPending } from "./state-conflicts.ts";
 import type { SessionBeat, StateStore, StoredEvent } from "./state-store.ts";
 import { parseStreamName } from "./stream-name.ts";
 
@@ -19,7 +19,7 @@ export function memoryState(options: { random?: Random | undefined } = {}): Stat
   const streams = new Map<string, MemoryStream>();
   const beats = new Map<string, string>();
   const watchers = new Set<() => void>();
-  const id = randomId(options.random ?? systemRandom);
+  let id = randomId(options.random ?? systemRandom);
 
   const changed = (): void => {
     for (const watcher of [...watchers]) queueMicrotask(() => watchers.has(watcher) && watcher());
@@ -29,6 +29,11 @@ export function memoryState(options: { random?: Random | undefined } = {}): Stat
     kind: "memory",
     async stateId() {
       return id;
+    },
+    async adopt(wanted) {
+      const [held] = streams.keys();
+      if (held !== undefined && id !== wanted) throw cannotAdopt(held);
+      id = wanted;
     },
     async append(stream, events, appendOptions) {
       parseStreamName(stream);

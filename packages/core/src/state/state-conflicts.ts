@@ -48,3 +48,13 @@ export function toPending(events: JsonObject[], options: AppendOptions): Pending
 export function numbered(pending: PendingEvent[], first: number): StoredEvent[] {
   return pending.map((entry, index) => ({ seq: first + index, at: entry.at, session: entry.session, event: entry.event }));
 }
+
+/** The error of `adopt` on a store that is in use. */
+export function cannotAdopt(stream: string): ConflictError {
+  return new ConflictError({
+    what: `This state store holds ${stream} already, so it cannot take over another store's id.`,
+    why: "What carries its own id would then belong to nobody.",
+    fix: ["Adopt into a new, empty state store."],
+    context: { stream },
+  });
+}

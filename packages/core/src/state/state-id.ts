@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { StorageError } from "../errors/kinds.ts";
 import type { Clock } from "../util/clock.ts";
 import { isoNow } from "../util/clock.ts";
-import { createExclusive, makeFolders, readIfExists, tmpPath } from "./durable-files.ts";
+import { createExclusive, makeFolders, readIfExists, replaceDurably, tmpPath } from "./durable-files.ts";
 import { decodeSummed, encodeSummed, RecordDamage } from "./log-record.ts";
 import { recordName, type StateLayout } from "./state-layout.ts";
 
@@ -62,4 +62,10 @@ export async function loadStateId(layout: StateLayout, clock: Clock, owner: stri
   const id = await existingId(layout);
   if (id === undefined) throw new StorageError({ what: `${layout.idFile} vanished while it was being created.` });
   return id;
+}
+
+/** Makes an empty store's id another one: that of a store that was lost. */
+export async function replaceStateId(layout: StateLayout, clock: Clock, owner: string, nonce: string, id: string): Promise<void> {
+  const value: StateFile = { v: 1, kind: "runctl-state", id, createdAt: isoNow(clock) };
+  await replaceDurably(layout.idFile, tmpPath(layout.root, owner, nonce), [encodeSummed(value).text]);
 }

@@ -57,6 +57,11 @@ export interface StateStore {
   readonly kind: string;
   /** The random id of this store, made at first use: what "ours" means. */
   stateId(): Promise<string>;
+  /**
+   * Takes over the id of a store that was lost, so that what carries it is ours again. Only for a store that holds nothing yet.
+   * @throws ConflictError when this store holds streams already.
+   */
+  adopt(stateId: string): Promise<void>;
   /** Appends all or nothing. @throws ConflictError when `expected` is not the stream's length; StorageError when it cannot be made durable. */
   append(stream: StreamName, events: JsonObject[], options: AppendOptions): Promise<{ next: number }>;
   /** Events from seq `from` on (default 0); [] for a stream that does not exist. @throws StorageError with context.corrupt for a quarantined stream. */

@@ -95,6 +95,7 @@ export function stateAfter(events: RunLogEvent[], specChange: Partial<ResolvedSp
     type: "run-created",
     v: 1,
     runId: "r1",
+    stateId: "state",
     spec: spec(specChange),
     specHash: "h",
     storeUri: "file:///store/",

@@ -176,6 +176,15 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
       expect(await all(store.list("run/"))).toHaveLength(3);
     });
 
+    it("P-03: takes over a lost store's id while it is empty, and never afterwards", async () => {
+      await store.adopt("lostid");
+      expect(await store.stateId()).toBe("lostid");
+      await store.append("run/r1", [{ type: "x" }], at(0));
+      await store.adopt("lostid");
+      await expect(store.adopt("another")).rejects.toMatchObject({ code: "RUNCTL_CONFLICT" });
+      expect(await store.stateId()).toBe("lostid");
+    });
+
     it("has one id", async () => {
       const id = await store.stateId();
       expect(id).toMatch(/^[a-z0-9]{10,40}$/);
