@@ -66,27 +66,29 @@ export interface CleanupReport {
   would: Array<{ id: string; action: CleanupItem["action"] }>;
 }
 
-const text = z.string();
-const money = z.object({ amount: z.number(), currency: text });
-const schema = z.object({
-  v: z.literal(1),
-  createdAt: text,
-  stateId: text,
-  scope: z.enum(["state", "project", "account"]),
-  rules: z.object({
-    minAgeMs: z.number(),
-    zombieAgeMs: z.number(),
-    graceMs: z.number(),
-    planValidForMs: z.number(),
-    maxCount: z.number(),
-    maxShare: z.number(),
-    maxHourlyValue: z.union([z.literal(false), z.number()]),
-    confirmWithinMs: z.number(),
-    what: z.enum(["compute", "data"]),
-    force: z.boolean(),
-  }),
-  accounts: z.record(text, text),
-  items: z.array(z.object({ id: text, action: z.enum(["mark", "delete", "finish"]), fingerprint: text, pricePerHour: money.optional() })),
+const schema = z.lazy(() => {
+  const text = z.string();
+  const money = z.object({ amount: z.number(), currency: text });
+  return z.object({
+    v: z.literal(1),
+    createdAt: text,
+    stateId: text,
+    scope: z.enum(["state", "project", "account"]),
+    rules: z.object({
+      minAgeMs: z.number(),
+      zombieAgeMs: z.number(),
+      graceMs: z.number(),
+      planValidForMs: z.number(),
+      maxCount: z.number(),
+      maxShare: z.number(),
+      maxHourlyValue: z.union([z.literal(false), z.number()]),
+      confirmWithinMs: z.number(),
+      what: z.enum(["compute", "data"]),
+      force: z.boolean(),
+    }),
+    accounts: z.record(text, text),
+    items: z.array(z.object({ id: text, action: z.enum(["mark", "delete", "finish"]), fingerprint: text, pricePerHour: money.optional() })),
+  });
 });
 
 /** Checks a plan that may come from a file. @throws ValidationError */

@@ -40,18 +40,20 @@ export interface ResolvedRules {
   force: boolean;
 }
 
-const duration = z.union([z.number(), z.string()]).optional();
-const schema = z.strictObject({
-  minAge: duration,
-  zombieAge: duration,
-  grace: duration,
-  planValidFor: duration,
-  maxCount: z.number().int().nonnegative().optional(),
-  maxShare: z.number().min(0).max(1).optional(),
-  maxHourlyValue: z.union([z.literal(false), z.number().finite().nonnegative()]).optional(),
-  confirmWithin: duration,
-  what: z.enum(["compute", "data"]).optional(),
-  force: z.boolean().optional(),
+const schema = z.lazy(() => {
+  const duration = z.union([z.number(), z.string()]).optional();
+  return z.strictObject({
+    minAge: duration,
+    zombieAge: duration,
+    grace: duration,
+    planValidFor: duration,
+    maxCount: z.number().int().nonnegative().optional(),
+    maxShare: z.number().min(0).max(1).optional(),
+    maxHourlyValue: z.union([z.literal(false), z.number().finite().nonnegative()]).optional(),
+    confirmWithin: duration,
+    what: z.enum(["compute", "data"]).optional(),
+    force: z.boolean().optional(),
+  });
 });
 
 /** @throws ValidationError naming the rule that is wrong. */

@@ -23,22 +23,24 @@ export interface TreeManifest {
   packs: string[];
 }
 
-const manifestSchema: z.ZodType<TreeManifest> = z.object({
-  v: z.literal(1),
-  files: z.array(
-    z.object({
-      path: z.string(),
-      size: z.number().int().nonnegative(),
-      sha256: z.string().length(64),
-      mode: z.enum(["644", "755"]),
-      pack: z.number().int().nonnegative(),
-      offset: z.number().int().nonnegative(),
-    }),
-  ),
-  links: z.array(z.object({ path: z.string(), target: z.string() })),
-  dirs: z.array(z.string()),
-  packs: z.array(z.string()),
-});
+const manifestSchema: z.ZodType<TreeManifest> = z.lazy(() =>
+  z.object({
+    v: z.literal(1),
+    files: z.array(
+      z.object({
+        path: z.string(),
+        size: z.number().int().nonnegative(),
+        sha256: z.string().length(64),
+        mode: z.enum(["644", "755"]),
+        pack: z.number().int().nonnegative(),
+        offset: z.number().int().nonnegative(),
+      }),
+    ),
+    links: z.array(z.object({ path: z.string(), target: z.string() })),
+    dirs: z.array(z.string()),
+    packs: z.array(z.string()),
+  }),
+);
 
 /** Parses a manifest; undefined for anything else. */
 export function parseTreeManifest(bytes: Uint8Array): TreeManifest | undefined {

@@ -29,79 +29,89 @@ export const CAUSES = [
 
 export type AttemptCause = (typeof CAUSES)[number];
 
-export const statusSchema = z.object({
-  seq: z.number().int(),
-  phase: z.enum(PHASES),
-  uptime: z.number(),
-  wall: z.string(),
-  bootId: z.string(),
-  /** Seconds of training so far. */
-  trainingSeconds: z.number(),
-  startedAt: z.string().nullable(),
-  step: z.number().nullable(),
-  logBytes: z.number().int(),
-  setupLogBytes: z.number().int(),
-  /** Newest published checkpoint: its manifest key, and how many were published. */
-  checkpoint: z.string().nullable(),
-  published: z.number().int(),
-  uploading: z.string().nullable(),
-  resumedFrom: z.string().nullable(),
-  detail: z.string().nullable(),
-  progress: z.object({ operation: z.string(), done: z.number(), total: z.number().nullable(), unit: z.string() }).nullable(),
-  allowanceSeq: z.number().int(),
-  pid: z.number().int().nullable(),
-});
+export const statusSchema = z.lazy(() =>
+  z.object({
+    seq: z.number().int(),
+    phase: z.enum(PHASES),
+    uptime: z.number(),
+    wall: z.string(),
+    bootId: z.string(),
+    /** Seconds of training so far. */
+    trainingSeconds: z.number(),
+    startedAt: z.string().nullable(),
+    step: z.number().nullable(),
+    logBytes: z.number().int(),
+    setupLogBytes: z.number().int(),
+    /** Newest published checkpoint: its manifest key, and how many were published. */
+    checkpoint: z.string().nullable(),
+    published: z.number().int(),
+    uploading: z.string().nullable(),
+    resumedFrom: z.string().nullable(),
+    detail: z.string().nullable(),
+    progress: z.object({ operation: z.string(), done: z.number(), total: z.number().nullable(), unit: z.string() }).nullable(),
+    allowanceSeq: z.number().int(),
+    pid: z.number().int().nullable(),
+  }),
+);
 
-export const noticeSchema = z.object({
-  cause: z.enum(CAUSES),
-  at: z.string(),
-  until: z.string().nullable(),
-  detail: z.string().nullable().optional(),
-});
+export const noticeSchema = z.lazy(() =>
+  z.object({
+    cause: z.enum(CAUSES),
+    at: z.string(),
+    until: z.string().nullable(),
+    detail: z.string().nullable().optional(),
+  }),
+);
 
-export const exitSchema = z.object({
-  code: z.number().int().nullable(),
-  signal: z.string().nullable(),
-  endedUptime: z.number(),
-  endedAt: z.string(),
-});
+export const exitSchema = z.lazy(() =>
+  z.object({
+    code: z.number().int().nullable(),
+    signal: z.string().nullable(),
+    endedUptime: z.number(),
+    endedAt: z.string(),
+  }),
+);
 
-export const finalSchema = z.object({
-  cause: z.enum(CAUSES),
-  code: z.number().int().nullable(),
-  signal: z.string().nullable(),
-  /** One of our error kinds' codes and texts when the agent itself failed. */
-  error: z.object({ what: z.string(), why: z.string(), fix: z.array(z.string()) }).nullable(),
-  startedAt: z.string().nullable(),
-  endedAt: z.string(),
-  /** Seconds by phase. */
-  seconds: z.record(z.string(), z.number()),
-  resumedFrom: z.string().nullable(),
-  published: z.number().int(),
-  newestCheckpoint: z.string().nullable(),
-  outputs: z.array(z.object({ from: z.string(), to: z.string(), files: z.number(), sizeBytes: z.number() })),
-  lost: z.array(z.string()),
-  logBytes: z.number().int(),
-  setupLogBytes: z.number().int(),
-});
+export const finalSchema = z.lazy(() =>
+  z.object({
+    cause: z.enum(CAUSES),
+    code: z.number().int().nullable(),
+    signal: z.string().nullable(),
+    /** One of our error kinds' codes and texts when the agent itself failed. */
+    error: z.object({ what: z.string(), why: z.string(), fix: z.array(z.string()) }).nullable(),
+    startedAt: z.string().nullable(),
+    endedAt: z.string(),
+    /** Seconds by phase. */
+    seconds: z.record(z.string(), z.number()),
+    resumedFrom: z.string().nullable(),
+    published: z.number().int(),
+    newestCheckpoint: z.string().nullable(),
+    outputs: z.array(z.object({ from: z.string(), to: z.string(), files: z.number(), sizeBytes: z.number() })),
+    lost: z.array(z.string()),
+    logBytes: z.number().int(),
+    setupLogBytes: z.number().int(),
+  }),
+);
 
 /** Lines of `events.jsonl`: things worth an event, once each, in order. */
-export const hostEventSchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("checkpoint-published"), at: z.string(), manifest: z.string() }),
-  z.object({ type: z.literal("checkpoint-rejected"), at: z.string(), path: z.string(), reason: z.string() }),
-  z.object({ type: z.literal("notice"), at: z.string(), action: z.string(), until: z.string().nullable(), source: z.string() }),
-  z.object({ type: z.literal("decision"), at: z.string(), what: z.string() }),
-  z.object({
-    type: z.literal("progress"),
-    at: z.string(),
-    operation: z.string(),
-    done: z.number(),
-    total: z.number().nullable(),
-    unit: z.string(),
-    detail: z.string().nullable(),
-  }),
-  z.object({ type: z.literal("resume-rejected"), at: z.string(), manifest: z.string(), reason: z.string() }),
-]);
+export const hostEventSchema = z.lazy(() =>
+  z.discriminatedUnion("type", [
+    z.object({ type: z.literal("checkpoint-published"), at: z.string(), manifest: z.string() }),
+    z.object({ type: z.literal("checkpoint-rejected"), at: z.string(), path: z.string(), reason: z.string() }),
+    z.object({ type: z.literal("notice"), at: z.string(), action: z.string(), until: z.string().nullable(), source: z.string() }),
+    z.object({ type: z.literal("decision"), at: z.string(), what: z.string() }),
+    z.object({
+      type: z.literal("progress"),
+      at: z.string(),
+      operation: z.string(),
+      done: z.number(),
+      total: z.number().nullable(),
+      unit: z.string(),
+      detail: z.string().nullable(),
+    }),
+    z.object({ type: z.literal("resume-rejected"), at: z.string(), manifest: z.string(), reason: z.string() }),
+  ]),
+);
 
 export type HostStatus = z.infer<typeof statusSchema>;
 export type HostNoticeRecord = z.infer<typeof noticeSchema>;

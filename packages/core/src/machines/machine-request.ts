@@ -50,30 +50,32 @@ export interface ResolvedMachineRequest {
   options?: JsonObject | undefined;
 }
 
-const text = z.string().min(1).max(256);
-const texts = z.union([text, z.array(text)]).optional();
-const schema = z.strictObject({
-  provider: text,
-  instanceType: texts,
-  gpu: texts,
-  cpus: z.number().positive().optional(),
-  memory: z.union([z.number(), text]).optional(),
-  disk: z.union([z.number(), text]).optional(),
-  region: texts,
-  zone: texts,
-  market: text.optional(),
-  maxPricePerHour: z.number().finite().nonnegative().optional(),
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be 1 to 63 letters, digits, dots, dashes or underscores")
-    .optional(),
-  tags: z.record(z.string().min(1).max(128), z.string().max(256)).optional(),
-  image: text.optional(),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
-  sshPublicKey: z.string().max(16_384).optional(),
-  volumes: z.array(z.custom<VolumeMount>((value) => typeof value === "object" && value !== null)).optional(),
-  maxLifetime: z.union([z.number(), text]).optional(),
-  providerOptions: z.record(z.string(), z.json()).optional(),
+const schema = z.lazy(() => {
+  const text = z.string().min(1).max(256);
+  const texts = z.union([text, z.array(text)]).optional();
+  return z.strictObject({
+    provider: text,
+    instanceType: texts,
+    gpu: texts,
+    cpus: z.number().positive().optional(),
+    memory: z.union([z.number(), text]).optional(),
+    disk: z.union([z.number(), text]).optional(),
+    region: texts,
+    zone: texts,
+    market: text.optional(),
+    maxPricePerHour: z.number().finite().nonnegative().optional(),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "must be 1 to 63 letters, digits, dots, dashes or underscores")
+      .optional(),
+    tags: z.record(z.string().min(1).max(128), z.string().max(256)).optional(),
+    image: text.optional(),
+    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
+    sshPublicKey: z.string().max(16_384).optional(),
+    volumes: z.array(z.custom<VolumeMount>((value) => typeof value === "object" && value !== null)).optional(),
+    maxLifetime: z.union([z.number(), text]).optional(),
+    providerOptions: z.record(z.string(), z.json()).optional(),
+  });
 });
 
 /** @throws ValidationError naming the field, its value and an example. */

@@ -36,35 +36,36 @@ export interface RetryPolicy {
   random?: Random | undefined;
 }
 
-const finiteMs = z.number({ error: "must be a number of milliseconds" }).finite().nonnegative({ error: "must not be negative" });
-
-const policySchema = z
-  .strictObject({
-    attempts: z
-      .custom<number>((value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && (value as number) >= 1), {
-        error: "must be a whole number from 1 on, or Infinity",
-      })
-      .optional()
-      .transform((value) => value ?? 5),
-    initialMs: finiteMs.optional().transform((value) => value ?? 100),
-    factor: z
-      .number({ error: "must be a number" })
-      .finite()
-      .min(1, { error: "must be at least 1: waits must not shrink" })
-      .optional()
-      .transform((value) => value ?? 2),
-    capMs: finiteMs.optional().transform((value) => value ?? 30_000),
-    jitter: z
-      .enum(["full", "none"], { error: 'must be "full" or "none"' })
-      .optional()
-      .transform((value) => value ?? "full"),
-    signal: z.unknown().optional(),
-    isRetryable: z.unknown().optional(),
-    onRetry: z.unknown().optional(),
-    clock: z.unknown().optional(),
-    random: z.unknown().optional(),
-  })
-  .refine((policy) => policy.capMs >= policy.initialMs, { path: ["capMs"], error: "must not be below initialMs" });
+const policySchema = z.lazy(() => {
+  const finiteMs = z.number({ error: "must be a number of milliseconds" }).finite().nonnegative({ error: "must not be negative" });
+  return z
+    .strictObject({
+      attempts: z
+        .custom<number>((value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && (value as number) >= 1), {
+          error: "must be a whole number from 1 on, or Infinity",
+        })
+        .optional()
+        .transform((value) => value ?? 5),
+      initialMs: finiteMs.optional().transform((value) => value ?? 100),
+      factor: z
+        .number({ error: "must be a number" })
+        .finite()
+        .min(1, { error: "must be at least 1: waits must not shrink" })
+        .optional()
+        .transform((value) => value ?? 2),
+      capMs: finiteMs.optional().transform((value) => value ?? 30_000),
+      jitter: z
+        .enum(["full", "none"], { error: 'must be "full" or "none"' })
+        .optional()
+        .transform((value) => value ?? "full"),
+      signal: z.unknown().optional(),
+      isRetryable: z.unknown().optional(),
+      onRetry: z.unknown().optional(),
+      clock: z.unknown().optional(),
+      random: z.unknown().optional(),
+    })
+    .refine((policy) => policy.capMs >= policy.initialMs, { path: ["capMs"], error: "must not be below initialMs" });
+});
 
 /** A policy with its defaults filled in. */
 export interface FullRetryPolicy {

@@ -28,27 +28,31 @@ export interface Registration {
   zone?: string | undefined;
 }
 
-const money = z.strictObject({ amount: z.number().finite().nonnegative(), currency: z.string().regex(/^[A-Z]{3}$/) });
-const text = z.string().min(1).max(512);
-export const machineStateSchema = z.enum(["pending", "running", "stopping", "stopped", "ending", "ended", "unknown"]);
-export const isoSchema = z.string().refine((value) => !Number.isNaN(Date.parse(value)), "must be an ISO time such as 2026-01-31T12:00:00Z");
+export const machineStateSchema = z.lazy(() => z.enum(["pending", "running", "stopping", "stopped", "ending", "ended", "unknown"]));
+export const isoSchema = z.lazy(() =>
+  z.string().refine((value) => !Number.isNaN(Date.parse(value)), "must be an ISO time such as 2026-01-31T12:00:00Z"),
+);
 
-const schema = z.strictObject({
-  ref: z.union([text, z.strictObject({ provider: text, account: text.optional(), region: text.optional(), kind: text, id: text })]),
-  name: text.optional(),
-  state: machineStateSchema.optional(),
-  pricePerHour: money.optional(),
-  storagePricePerHour: money.optional(),
-  createdAt: isoSchema.optional(),
-  project: text.optional(),
-  user: text.optional(),
-  runId: text.optional(),
-  attempt: z.number().int().nonnegative().optional(),
-  tags: z.record(z.string(), z.string()).optional(),
-  type: text.optional(),
-  market: text.optional(),
-  region: text.optional(),
-  zone: text.optional(),
+const schema = z.lazy(() => {
+  const money = z.strictObject({ amount: z.number().finite().nonnegative(), currency: z.string().regex(/^[A-Z]{3}$/) });
+  const text = z.string().min(1).max(512);
+  return z.strictObject({
+    ref: z.union([text, z.strictObject({ provider: text, account: text.optional(), region: text.optional(), kind: text, id: text })]),
+    name: text.optional(),
+    state: machineStateSchema.optional(),
+    pricePerHour: money.optional(),
+    storagePricePerHour: money.optional(),
+    createdAt: isoSchema.optional(),
+    project: text.optional(),
+    user: text.optional(),
+    runId: text.optional(),
+    attempt: z.number().int().nonnegative().optional(),
+    tags: z.record(z.string(), z.string()).optional(),
+    type: text.optional(),
+    market: text.optional(),
+    region: text.optional(),
+    zone: text.optional(),
+  });
 });
 
 /** Checks a registration and makes its ledger record. @throws ValidationError naming the field. */
