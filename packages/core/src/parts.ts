@@ -7,10 +7,10 @@ import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
 import { loadRun } from "./engine/run-log.ts";
 import { runRecords } from "./engine/run-records.ts";
 import { ControllerSession } from "./engine/session.ts";
-import { Telemetry } from "./engine/telemetry.ts";
 import { SlotGate } from "./engine/slot-gate.ts";
 import { spendingOf } from "./engine/spending.ts";
 import { spentUsd } from "./engine/spent.ts";
+import { Telemetry } from "./engine/telemetry.ts";
 import { ConfigurationError } from "./errors/kinds.ts";
 import { encodeCursor } from "./events/cursor.ts";
 import { EventBus } from "./events/event-bus.ts";
@@ -18,6 +18,7 @@ import type { RunctlEvent } from "./events/event-types.ts";
 import { createHostClient } from "./host/create-host-client.ts";
 import type { ObjectStore } from "./provider/object-store.ts";
 import type { Notice } from "./provider/plan.ts";
+import { isPinnedAccount } from "./purchase/account-pin.ts";
 import { ProviderRegistry } from "./registry/provider-registry.ts";
 import type { ResolvedOptions } from "./spec/options.ts";
 import { resolveSecrets } from "./spec/secrets.ts";
@@ -153,7 +154,10 @@ export class Parts {
       host: createHostClient(),
       session,
       leases: new LeaseWatch(options.clock, session.id),
-      pollers: new ProviderPollers((name) => new ProviderPoller(registry.get(name), stateId, options.clock)),
+      pollers: new ProviderPollers((name) => {
+        const provider = registry.get(name);
+        return new ProviderPoller(provider, stateId, options.clock, () => isPinnedAccount(state, provider));
+      }),
       slots: new SlotGate(options.limits.maxRunning),
       bus: this.bus,
       traceparent: (runId) => telemetry?.traceparentOf(runId),

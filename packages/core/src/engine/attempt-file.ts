@@ -3,6 +3,7 @@ import type { AttemptFile } from "../host/attempt-file.ts";
 import type { HostAccess } from "../provider/object-store.ts";
 import { pathToFileUri } from "../storage/file-uri.ts";
 import { schemeOf } from "../storage/location.ts";
+import { limitsOf } from "./execute-plan.ts";
 import type { RunDriver } from "./run-driver.ts";
 import { type AttemptRecord, machineOf } from "./run-state.ts";
 import { runKey } from "./store-keys.ts";
@@ -27,6 +28,7 @@ export async function attemptFile(
   const { state, context } = driver;
   const { spec } = state;
   const machine = machineOf(state, record);
+  const limits = limitsOf(state, machine, context.clock.now());
   const stores: Stores = { list: [], secrets: {} };
   await addStore(driver, stores, state.storeUri, "write");
   const inputs: AttemptFile["inputs"] = [];
@@ -65,9 +67,10 @@ export async function attemptFile(
     outputs,
     checkpoints,
     stop: { signal: checkpoints?.stopSignal ?? "SIGTERM", graceSeconds: checkpoints?.graceSeconds ?? DEFAULT_STOP_GRACE_SECONDS },
-    allowance: { seq: 1, ...record.allowance },
+    // As of now, not as planned: the host counts from its start, and the machine has cost money since it was bought.
+    allowance: { seq: 1, ...limits.allowance },
     deadlineAt: spec.deadline ?? null,
-    maxDurationSeconds: record.maxDurationSeconds,
+    maxDurationSeconds: limits.maxDurationSeconds,
     guard: { feedSeconds: FEED_SECONDS, firstFeedSeconds: FIRST_FEED_SECONDS },
     hooks: {
       notice: hooks?.notice ?? null,

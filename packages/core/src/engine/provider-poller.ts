@@ -24,8 +24,12 @@ export class ProviderPoller {
   #running: Promise<Listing | undefined> | undefined;
   #failures = 0;
   #closed = false;
+  readonly #isOurAccount: () => Promise<boolean>;
+  #checked = false;
 
-  constructor(provider: TrainingProvider, stateId: string, clock: Clock) {
+  /** `isOurAccount`: asked until it says yes once. What another account lists says nothing about our machines. */
+  constructor(provider: TrainingProvider, stateId: string, clock: Clock, isOurAccount: () => Promise<boolean> = async () => true) {
+    this.#isOurAccount = isOurAccount;
     this.#provider = provider;
     this.#stateId = stateId;
     this.#clock = clock;
@@ -76,6 +80,11 @@ export class ProviderPoller {
     const begunAt = this.#clock.now();
     let found: FindResult;
     try {
+      this.#checked ||= await this.#isOurAccount();
+      if (!this.#checked) {
+        this.#failures += 1;
+        return undefined;
+      }
       found = await this.#provider.find({ stateId: this.#stateId, kinds: ["machine"] });
       this.#failures = 0;
     } catch {

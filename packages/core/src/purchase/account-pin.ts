@@ -10,6 +10,12 @@ export async function pinnedAccounts(state: StateStore): Promise<Map<string, str
   return pinsOf((await state.read("project")).map((stored) => stored.event));
 }
 
+/** False when things were bought at this provider in another account than the one in use. */
+export async function isPinnedAccount(state: StateStore, provider: TrainingProvider): Promise<boolean> {
+  const pinned = (await pinnedAccounts(state)).get(provider.name);
+  return pinned === undefined || (await provider.identity()).id === pinned;
+}
+
 /**
  * Writes down in which account things are bought; to be called before the first purchase at a provider. Cleanup and reconcile
  * refuse in any other account: there, "not found" says nothing and a machine of the same id is somebody else's.

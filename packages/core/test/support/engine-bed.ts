@@ -14,6 +14,7 @@ import { EventBus } from "../../src/events/event-bus.ts";
 import type { RunctlEvent } from "../../src/events/event-types.ts";
 import type { ObjectStore } from "../../src/provider/object-store.ts";
 import type { TrainingProvider } from "../../src/provider/provider.ts";
+import { isPinnedAccount } from "../../src/purchase/account-pin.ts";
 import { ProviderRegistry } from "../../src/registry/provider-registry.ts";
 import type { ResolvedSpec } from "../../src/spec/resolved-spec.ts";
 import { memoryState } from "../../src/state/memory-state.ts";
@@ -93,7 +94,10 @@ export class EngineBed {
       host: this.host,
       session,
       leases: new LeaseWatch(clock, session.id),
-      pollers: new ProviderPollers((name) => new ProviderPoller(providers.get(name), stateId, clock)),
+      pollers: new ProviderPollers((name) => {
+        const provider = providers.get(name);
+        return new ProviderPoller(provider, stateId, clock, () => isPinnedAccount(state, provider));
+      }),
       slots: new SlotGate(50),
       bus: new EventBus<RunctlEvent>(logger),
       traceparent: () => undefined,
