@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { at, final, intent, machine, OFFER, planned, stateAfter, T0 } from "../../test/support/run-fixtures.ts";
+import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 import { decide } from "./decide.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { resultOf } from "./result.ts";
@@ -8,6 +9,7 @@ import { statusOf } from "./status.ts";
 import { summaryOf } from "./summary.ts";
 
 const n = fc.integer({ min: 1, max: 3 });
+const budget: NonNullable<ResolvedSpec["budget"]> = { maxCost: 1, warnAt: [0.5, 1], onExceeded: "stop" };
 const failure = { code: "X", what: "w", why: "", fix: [] };
 const id = (k: number): string => `local/machine/m${k}`;
 
@@ -84,7 +86,7 @@ describe("any log", () => {
         fc.record({
           onEnd: fc.constantFrom(undefined, "terminate" as const, "keep" as const, { afterMs: 60_000, then: "stop" as const }),
           machine: fc.constantFrom(undefined, "m1"),
-          budget: fc.constantFrom(undefined, { maxCost: 1, warnAt: [0.5, 1], onExceeded: "stop" as const }),
+          budget: fc.constantFrom(undefined, budget),
         }),
         fc.boolean(),
         (events, second, change, over) => {
