@@ -1,9 +1,9 @@
 // Staging against rsync, in one run: npx tsx --conditions=@runctl/source bench/staging.ts [files] [bytes per file]
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
 import { snapshotCode } from "../packages/core/src/code/snapshot-code.ts";
 import { fileStore } from "../packages/core/src/storage/file-store.ts";
 import { pathToFileUri } from "../packages/core/src/storage/file-uri.ts";
@@ -32,7 +32,14 @@ function median(values: number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 const rsync = (to: string) => execFileSync("rsync", ["-a", `${root}/`, `${to}/`]);
-const results: Record<string, number[]> = { rsyncFirst: [], oursFirst: [], rsyncSecond: [], oursSecond: [], rsyncNothing: [], oursNothing: [] };
+const results: Record<string, number[]> = {
+  rsyncFirst: [],
+  oursFirst: [],
+  rsyncSecond: [],
+  oursSecond: [],
+  rsyncNothing: [],
+  oursNothing: [],
+};
 try {
   // The files' change times must be older than the racy window, as a user's are.
   await new Promise<void>((resolve) => systemClock.timer(2500, resolve));
@@ -55,7 +62,9 @@ try {
     const [ours, theirs] = [median(results[a] ?? []), median(results[b] ?? [])];
     console.log(`${name}: runctl ${ours.toFixed(0)} ms, rsync ${theirs.toFixed(0)} ms, ratio ${(ours / theirs).toFixed(2)} (at most 1)`);
   };
-  console.log(`${count} files, ${((count * size) / 1e6).toFixed(0)} MB, median of ${rounds}; resident ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`);
+  console.log(
+    `${count} files, ${((count * size) / 1e6).toFixed(0)} MB, median of ${rounds}; resident ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`,
+  );
   line("empty target", "oursFirst", "rsyncFirst");
   line("one file changed", "oursSecond", "rsyncSecond");
   line("nothing changed", "oursNothing", "rsyncNothing");

@@ -12,4 +12,8 @@ export default defineConfig({
   },
   clean: true,
   sourcemap: true,
+  // The sources are in the tarball, beside the maps that name them.
+  esbuildOptions: (options) => {
+    options.sourcesContent = false;
+  },
 });

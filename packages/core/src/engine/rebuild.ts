@@ -1,9 +1,9 @@
 import { readPublished } from "../checkpoint/published.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { finalSchema, type HostFinal, statusSchema } from "../host/records.ts";
-import { formatRef, type Machine, parseRef } from "../provider/resource.ts";
 import type { Intent } from "../provider/intent.ts";
 import type { Offer } from "../provider/offer.ts";
+import { formatRef, type Machine, parseRef } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import { isoNow } from "../util/clock.ts";
 import type { EngineContext } from "./context.ts";
@@ -66,7 +66,8 @@ async function eventsOf(context: EngineContext, created: RunCreated, machines: M
     known.add(claim.machine);
     events.push(...(await attemptEvents(context, created, claim)));
   }
-  for (const [id, machine] of mine) if (!known.has(id)) events.push(...machineEvents(created, id, machine, Number(machine.tags[TAGS.attempt] ?? 1)));
+  for (const [id, machine] of mine)
+    if (!known.has(id)) events.push(...machineEvents(created, id, machine, Number(machine.tags[TAGS.attempt] ?? 1)));
   return events;
 }
 
@@ -90,7 +91,8 @@ function machineEvents(created: RunCreated, id: string, machine: Machine | undef
   const ref = machine?.ref ?? parseRef(id) ?? { provider: "unknown", kind: "machine", id };
   const shown: Machine = machine ?? { ref, name: id, state: "ended", tags: {} };
   const intentId = machine?.tags[TAGS.intent] ?? `rebuilt-${attempt}`;
-  if (machine !== undefined && machine.tags[TAGS.run] === undefined) return [{ type: "machine-used", machine, pricePerHour: machine.pricePerHour }];
+  if (machine !== undefined && machine.tags[TAGS.run] === undefined)
+    return [{ type: "machine-used", machine, pricePerHour: machine.pricePerHour }];
   const offer: Offer = {
     id: shown.type ?? "unknown",
     provider: ref.provider,
@@ -142,7 +144,8 @@ async function attemptEvents(context: EngineContext, created: RunCreated, claim:
   const resumedFrom = keyed.find((checkpoint) => checkpoint.key === (final?.resumedFrom ?? status?.resumedFrom))?.ref;
   if (startedAt !== null) events.push({ type: "attempt-started", attempt, startedAt, resumedFrom });
   for (const checkpoint of keyed.reverse()) {
-    if (checkpoint.ref.attempt === attempt) events.push({ type: "checkpoint-published", attempt, manifestKey: checkpoint.key, checkpoint: checkpoint.ref });
+    if (checkpoint.ref.attempt === attempt)
+      events.push({ type: "checkpoint-published", attempt, manifestKey: checkpoint.key, checkpoint: checkpoint.ref });
   }
   if (final !== undefined) events.push(endedEvent(created, attempt, final));
   return events;

@@ -31,7 +31,10 @@ export interface ObjectStore {
   readonly scheme: string;
   put(uri: string, body: PutBody, options?: PutOptions): Promise<{ etag: string }>;
   /** Bytes `start` (inclusive) to `end` (exclusive; default the end of the object). What lies past the end of the object is left out. */
-  get(uri: string, options?: { range?: { start: number; end?: number | undefined } | undefined; signal?: AbortSignal | undefined }): Promise<Uint8Array>;
+  get(
+    uri: string,
+    options?: { range?: { start: number; end?: number | undefined } | undefined; signal?: AbortSignal | undefined },
+  ): Promise<Uint8Array>;
   /** Streams an object into a local file (tmp, rename). */
   getToFile?(uri: string, file: string, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   head(uri: string, options?: { signal?: AbortSignal | undefined }): Promise<ObjectInfo | undefined>;
