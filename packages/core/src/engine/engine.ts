@@ -189,7 +189,8 @@ export class Engine {
     this.#hinted?.cancel();
     this.context.pollers.close();
     this.#waker.nudge();
-    await session.end();
+    // A sign of life that cannot be taken away (a state that became read-only) is seen to be dead by others; the rest must be freed.
+    await session.end().catch((error: unknown) => this.context.logger.warn?.("the session could not be ended", { error: String(error) }));
   }
 
   get isClosed(): boolean {
