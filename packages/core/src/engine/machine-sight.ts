@@ -11,6 +11,8 @@ const DEFAULT_SETTLE_MS = 60_000;
 /** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. False: nothing certain yet. */
 export function sawMachine(driver: RunDriver, machineId: string): (listing: Listing) => Promise<boolean> {
   let absent = 0;
+  // The machine is older than this: after a wall clock's jump back its creation may seem to lie in the future.
+  const since = driver.context.clock.monotonic();
   return async (listing) => {
     const record = driver.state.machines[machineId];
     if (record === undefined || record.endedAt !== undefined) return true;
@@ -29,7 +31,8 @@ export function sawMachine(driver: RunDriver, machineId: string): (listing: List
       return true;
     }
     const settleMs = driver.context.providers.get(record.machine.ref.provider).capabilities.settleMs ?? DEFAULT_SETTLE_MS;
-    if (!listing.complete || listing.begunAt < Date.parse(record.createdAt) + settleMs) return false;
+    const settled = listing.begunAt >= Date.parse(record.createdAt) + settleMs || listing.begunMonotonic >= since + settleMs;
+    if (!listing.complete || !settled) return false;
     absent += 1;
     if (absent < ABSENCES) return false;
     await driver.update((state) => ended(state, machineId, isoNow(driver.context.clock), "inferred", "No longer listed."));

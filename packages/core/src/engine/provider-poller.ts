@@ -7,6 +7,8 @@ export interface Listing {
   machines: Map<string, Machine>;
   complete: boolean;
   begunAt: number;
+  /** The same by the clock that never jumps. */
+  begunMonotonic: number;
 }
 
 type Listener = (listing: Listing) => void;
@@ -78,6 +80,7 @@ export class ProviderPoller {
 
   async #list(): Promise<Listing | undefined> {
     const begunAt = this.#clock.now();
+    const begunMonotonic = this.#clock.monotonic();
     let found: FindResult;
     try {
       this.#checked ||= await this.#isOurAccount();
@@ -95,6 +98,7 @@ export class ProviderPoller {
       machines: new Map(found.machines.map((machine) => [formatRef(machine.ref), machine])),
       complete: found.complete,
       begunAt,
+      begunMonotonic,
     };
     for (const listener of [...this.#listeners]) listener(listing);
     return listing;
