@@ -39,5 +39,6 @@ class DiskWatch:
 
     @property
     def lately_full(self) -> bool:
-        """Within the last minute."""
+        """Now, or within the last minute: a script that fills a disk dies of it between two looks."""
+        self.look()
         return self._full_at is not None and procs.uptime() - self._full_at < RECENT_SECONDS
