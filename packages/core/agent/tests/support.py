@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from runctl_agent.context import Context
 from runctl_agent.store import FileStore
 
-GLOBAL_INSTALLER_SETTINGS = ("PIP_", "UV_")
+CROWDS = unittest.skipIf(os.environ.get("RUNCTL_TEST_CROWDS") == "0", "thousands of files are as many on every Python")
 
 
 class Attempt:

@@ -20,6 +20,7 @@ from runctl_agent.ckpt.latest import Late, Latest
 
 from .checkpoint_fixtures import dcp, deepspeed, safetensors, torch_zip
 from .checkpoint_support import PREFIX, CheckpointCase
+from .support import CROWDS
 
 HALF = """
 import os, sys, time
@@ -280,6 +281,7 @@ class Publishing(CheckpointCase):
             self.until(lambda n=step: publisher.published == n, "save published")
         self.assertEqual([m["step"] for m in self.manifests()], [1, 2])
 
+    @CROWDS
     def test_10000_files_are_not_hashed_again(self) -> None:
         attempt = self.attempt()
         folder = self.folder(attempt)
@@ -300,6 +302,7 @@ class Publishing(CheckpointCase):
             self.assertEqual(hashed.call_count, 1)
         self.assertLess(each, 0.5)
 
+    @CROWDS
     def test_a_save_of_10000_files(self) -> None:
         attempt = self.attempt()
         publisher = self.publisher(attempt, start=False)

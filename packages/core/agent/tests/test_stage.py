@@ -15,7 +15,7 @@ from typing import Any, Dict, Tuple
 from runctl_agent.context import Cancelled, SetupError
 from runctl_agent.setup.stage import BUFFER, MARKER, materialise
 
-from .support import Attempt, Case, canonical, put_manifest, snapshot, tree_of
+from .support import CROWDS, Attempt, Case, canonical, put_manifest, snapshot, tree_of
 
 ODD = {
     "a b/c'd\"e.txt": (b"quotes", "644"),
@@ -55,6 +55,7 @@ class StageTest(Case):
             (done["operation"], done["done"], done["total"], done["unit"]), ("staging", total, total, "bytes")
         )
 
+    @CROWDS
     def test_blobs_of_every_size_around_the_buffer_shared_and_with_holes(self) -> None:
         source = random.Random(7)
         sizes = [0, 1, 4095, BUFFER - 1, BUFFER, BUFFER + 1, 2 * BUFFER + 17, 3 * BUFFER, 5, 0, 99]
@@ -275,6 +276,7 @@ class StageTest(Case):
         self.stage(attempt, key, digest)
         self.assertEqual(tree_of(attempt.work)["a"][1], b"abc")
 
+    @CROWDS
     def test_killed_at_any_moment_it_is_made_whole_again(self) -> None:
         attempt = self.new()
         data = os.urandom(2000)

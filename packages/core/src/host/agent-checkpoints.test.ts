@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import type { AttemptFile } from "./attempt-file.ts";
-import { AttemptFixture, until } from "./testing/attempt-fixture.ts";
+import { type AttemptFixture, until } from "./testing/attempt-fixture.ts";
+import { it } from "./testing/host-test.ts";
 
 /** Saves whole files by rename, one a step, and goes on from the file that it is given. */
 const TRAIN = `import json, os, signal, sys, time
@@ -24,14 +25,8 @@ while not os.path.exists(os.environ["GATE"]):
 with open(os.path.join(os.environ["RUNCTL_OUTPUT_DIR"], "result.txt"), "w") as f: f.write("done at %d" % step)
 `;
 
-describe("checkpoints and outputs of an attempt", () => {
-  let host: AttemptFixture;
-  beforeEach(() => {
-    host = new AttemptFixture();
-  });
-  afterEach(() => host.dispose());
-
-  function order(attempt: number): AttemptFile {
+describe.concurrent("checkpoints and outputs of an attempt", () => {
+  function order(host: AttemptFixture, attempt: number): AttemptFile {
     return host.attempt({
       attempt,
       argv: ["python3", "-c", TRAIN],
@@ -52,8 +47,8 @@ describe("checkpoints and outputs of an attempt", () => {
 
   it("S-14: saves are published while it trains, a stop saves first, and the next attempt goes on from there with its arguments", {
     timeout: 60_000,
-  }, async () => {
-    const first = order(1);
+  }, async ({ host }) => {
+    const first = order(host, 1);
     await host.start(first);
     await until("a published checkpoint", async () => ((await host.client.observe(host.session, "run1", 1)).status?.published ?? 0) > 0);
     await host.client.control(host.session, "run1", 1, { op: "stop", cause: "stop" });
@@ -65,7 +60,7 @@ describe("checkpoints and outputs of an attempt", () => {
     const { events } = await host.client.observe(host.session, "run1", 1);
     expect(events.filter((event) => event.type === "checkpoint-published")).toHaveLength(stopped.published);
 
-    const second = order(2);
+    const second = order(host, 2);
     await host.start(second);
     await host.log(second, `from step ${last} env step-${last}.json`);
     await host.session.write(join(host.home, "gate"), "");

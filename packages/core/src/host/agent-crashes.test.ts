@@ -9,9 +9,9 @@ describe("the agent killed at any moment", () => {
     timeout: 120_000,
   }, async () => {
     const moments = Array.from({ length: 20 }, () => Math.round(systemRandom.next() * 450));
-    // Five at a time, each on a host home of its own.
-    for (let batch = 0; batch < moments.length; batch += 5) {
-      const hosts = moments.slice(batch, batch + 5).map(() => new AttemptFixture());
+    // Ten at a time, each on a host home of its own.
+    for (let batch = 0; batch < moments.length; batch += 10) {
+      const hosts = moments.slice(batch, batch + 10).map(() => new AttemptFixture());
       try {
         await Promise.all(
           hosts.map(async (each, index) => {

@@ -1,21 +1,16 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { AGENT_DIGEST } from "./agent.generated.ts";
 import { agentFolder } from "./attempt-paths.ts";
-import { AttemptFixture, kill, until } from "./testing/attempt-fixture.ts";
+import { kill, until } from "./testing/attempt-fixture.ts";
+import { it } from "./testing/host-test.ts";
 
 const WAITS = `trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; done`;
 const IGNORES = `trap 'echo told' TERM; echo up; while :; do sleep 0.05; done`;
 
-describe("limits of an attempt", () => {
-  let host: AttemptFixture;
-  beforeEach(() => {
-    host = new AttemptFixture();
-  });
-  afterEach(() => host.dispose());
-
-  it("the allowance ends it politely; a newer allowance prolongs it, an older one does not", async () => {
+describe.concurrent("limits of an attempt", () => {
+  it("the allowance ends it politely; a newer allowance prolongs it, an older one does not", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", WAITS], allowance: { seq: 3, seconds: 3, hardSeconds: 600 } });
     await host.start(attempt);
     await host.log(attempt, "up");
@@ -29,16 +24,16 @@ describe("limits of an attempt", () => {
     expect(ended - begun).toBeLessThan(8);
   });
 
-  it("maxDuration counts seconds of training", async () => {
+  it("maxDuration counts seconds of training", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", WAITS], maxDurationSeconds: 1 });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "max-duration", code: 0 });
   });
 
-  it.each([
+  it.for([
     ["guard", null],
     ["deadline", "2001-01-01T00:00:00.000Z"],
-  ])("the hard limit ends it as %s", async (cause, deadlineAt) => {
+  ] as const)("the hard limit ends it as %s", async ([cause, deadlineAt], { host }) => {
     const attempt = host.attempt({
       argv: ["sh", "-c", IGNORES],
       allowance: { seq: 1, seconds: null, hardSeconds: 1 },
@@ -50,13 +45,13 @@ describe("limits of an attempt", () => {
     expect(host.text(attempt, "log").match(/told/g)).toHaveLength(1);
   });
 
-  it("P-10: a long silent job is not idle: what feeds the guardian is the supervisor, not the log", async () => {
+  it("P-10: a long silent job is not idle: what feeds the guardian is the supervisor, not the log", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sleep", "9"], guard: { feedSeconds: 4, firstFeedSeconds: 4 } });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0, logBytes: 0 });
   });
 
-  it("P-09: with a supervisor that cannot run any more, the guardian alone ends the training at the hard limit", async () => {
+  it("P-09: with a supervisor that cannot run any more, the guardian alone ends the training at the hard limit", async ({ host }) => {
     const attempt = host.attempt({
       argv: ["sh", "-c", IGNORES],
       allowance: { seq: 1, seconds: null, hardSeconds: 2 },
@@ -81,9 +76,10 @@ describe("limits of an attempt", () => {
     expect(await host.final(attempt)).toMatchObject({ cause: "guard", lost: [] });
   });
 
-  it("P-11: an agent that never gets to work: the guardian is armed all the same and ends the machine", { timeout: 60_000 }, async () => {
-    host.dispose();
-    host = new AttemptFixture({ ownCache: true });
+  it("P-11: an agent that never gets to work: the guardian is armed all the same and ends the machine", { timeout: 60_000 }, async ({
+    another,
+  }) => {
+    const host = another({ ownCache: true });
     const warm = host.attempt({ runId: "warm", runPrefix: "runs/warm/" });
     await host.start(warm);
     await host.final(warm);
@@ -106,7 +102,9 @@ describe("limits of an attempt", () => {
     expect(host.text(attempt, "log")).toBe("");
   });
 
-  it("P-01: a machine that nobody ended after its attempt is ended at the hard limit, unless another attempt has it by then", async () => {
+  it("P-01: a machine that nobody ended after its attempt is ended at the hard limit, unless another attempt has it by then", async ({
+    host,
+  }) => {
     const mark = (run: string): string => join(host.home, `ended-by-${run}`);
     const hooks = (run: string) => ({ notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark(run)}'` });
     const first = host.attempt({ hooks: hooks("run1"), allowance: { seq: 1, seconds: null, hardSeconds: 4 } });
@@ -127,7 +125,7 @@ describe("limits of an attempt", () => {
     });
   });
 
-  it("the guardian's clock goes on over its own death and is uptime, never the wall clock", async () => {
+  it("the guardian's clock goes on over its own death and is uptime, never the wall clock", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", WAITS], allowance: { seq: 1, seconds: null, hardSeconds: 600 } });
     await host.start(attempt);
     await host.log(attempt, "up");

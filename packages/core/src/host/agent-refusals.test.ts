@@ -1,33 +1,27 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AttemptFixture, until } from "./testing/attempt-fixture.ts";
+import { describe, expect } from "vitest";
+import { until } from "./testing/attempt-fixture.ts";
+import { it } from "./testing/host-test.ts";
 
-describe("attempts that must not train", () => {
-  let host: AttemptFixture;
-  beforeEach(() => {
-    host = new AttemptFixture();
-  });
-  afterEach(() => host.dispose());
-
-  it("P-27: of two machines with the same attempt the one that claims it first trains, the other ends itself", async () => {
+describe.concurrent("attempts that must not train", () => {
+  it("P-27: of two machines with the same attempt the one that claims it first trains, the other ends itself", async ({
+    host,
+    another,
+  }) => {
     const mine = host.attempt({ argv: ["echo", "trained"] });
-    const other = new AttemptFixture();
-    try {
-      const theirs = other.attempt({ argv: ["echo", "trained"], machineId: "machine2", stores: mine.stores });
-      await Promise.all([host.start(mine), other.start(theirs)]);
-      const finals = [await host.final(mine), await other.final(theirs)];
-      expect(finals.map((final) => final.cause).sort()).toEqual(["claim-lost", "exit"]);
-      expect([host.text(mine, "log"), other.text(theirs, "log")].sort()).toEqual(["", "trained\n"]);
-      const winner = finals[0]?.cause === "exit" ? "machine1" : "machine2";
-      expect(JSON.parse(readFileSync(join(host.store, "runs/run1/attempts/1/claim"), "utf8"))).toMatchObject({ machine: winner });
-      expect(finals.find((final) => final.cause === "claim-lost")?.error?.what).toContain(winner);
-    } finally {
-      other.dispose();
-    }
+    const other = another();
+    const theirs = other.attempt({ argv: ["echo", "trained"], machineId: "machine2", stores: mine.stores });
+    await Promise.all([host.start(mine), other.start(theirs)]);
+    const finals = [await host.final(mine), await other.final(theirs)];
+    expect(finals.map((final) => final.cause).sort()).toEqual(["claim-lost", "exit"]);
+    expect([host.text(mine, "log"), other.text(theirs, "log")].sort()).toEqual(["", "trained\n"]);
+    const winner = finals[0]?.cause === "exit" ? "machine1" : "machine2";
+    expect(JSON.parse(readFileSync(join(host.store, "runs/run1/attempts/1/claim"), "utf8"))).toMatchObject({ machine: winner });
+    expect(finals.find((final) => final.cause === "claim-lost")?.error?.what).toContain(winner);
   });
 
-  it("P-27: its own claim, from before a crash, is fine", async () => {
+  it("P-27: its own claim, from before a crash, is fine", async ({ host }) => {
     const attempt = host.attempt({ argv: ["echo", "trained"] });
     mkdirSync(join(host.store, "runs/run1/attempts/1"), { recursive: true });
     writeFileSync(join(host.store, "runs/run1/attempts/1/claim"), JSON.stringify({ machine: "machine1", nonce: attempt.nonce }));
@@ -35,7 +29,7 @@ describe("attempts that must not train", () => {
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0 });
   });
 
-  it("S-07: a second training on the host is refused with the first one's id, unless it is allowed beside it", async () => {
+  it("S-07: a second training on the host is refused with the first one's id, unless it is allowed beside it", async ({ host }) => {
     const first = host.attempt({ argv: ["sh", "-c", "echo up; sleep 60"] });
     await host.start(first);
     await host.log(first, "up");
@@ -62,7 +56,7 @@ describe("attempts that must not train", () => {
     expect(await host.final(fourth)).toMatchObject({ cause: "exit", code: 0 });
   });
 
-  it("a store that this agent cannot reach fails the setup with what to do, and trains nothing", async () => {
+  it("a store that this agent cannot reach fails the setup with what to do, and trains nothing", async ({ host }) => {
     writeFileSync(join(host.home, "no-folder"), "");
     const attempt = host.attempt({
       argv: ["echo", "trained"],

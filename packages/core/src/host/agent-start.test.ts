@@ -2,18 +2,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, describe, expect } from "vitest";
 import { ConfigurationError, NotFoundError, ValidationError } from "../errors/kinds.ts";
-import { AttemptFixture, pythonOf, until } from "./testing/attempt-fixture.ts";
+import { pythonOf, until } from "./testing/attempt-fixture.ts";
+import { it } from "./testing/host-test.ts";
 
-describe("starting an attempt on a host", () => {
-  let host: AttemptFixture;
-  beforeEach(() => {
-    host = new AttemptFixture();
-  });
-  afterEach(() => host.dispose());
-
-  it("S-04: runs the command, keeps its output and tells its exit code, here and in the store", async () => {
+describe.concurrent("starting an attempt on a host", () => {
+  it("S-04: runs the command, keeps its output and tells its exit code, here and in the store", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", "echo out; echo err >&2; exit 3"] });
     await host.start(attempt);
     const final = await host.final(attempt);
@@ -25,7 +20,7 @@ describe("starting an attempt on a host", () => {
     expect(JSON.parse(readFileSync(join(host.store, "runs/run1/attempts/1/exit.json"), "utf8"))).toMatchObject({ code: 3 });
   });
 
-  it("starts once when it is started twice, also at the same moment", async () => {
+  it("starts once when it is started twice, also at the same moment", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", "echo began; sleep 60"] });
     await Promise.all([host.start(attempt), host.start(attempt)]);
     await host.log(attempt, "began");
@@ -39,7 +34,7 @@ describe("starting an attempt on a host", () => {
     expect(host.text(attempt, "log")).toBe("began\n");
   });
 
-  it("gives secrets to the training and to nobody else: no file, no command line", async () => {
+  it("gives secrets to the training and to nobody else: no file, no command line", async ({ host }) => {
     const secret = "tops3cret-value-\"'$x";
     const attempt = host.attempt({
       argv: ["sh", "-c", 'printf %s "$TOKEN" | cksum; sleep 60'],
@@ -58,7 +53,7 @@ describe("starting an attempt on a host", () => {
     expect(statSync(host.dir(attempt)).mode & 0o777).toBe(0o700);
   });
 
-  it("hands arguments and environment over literally and sets the training's variables", async () => {
+  it("hands arguments and environment over literally and sets the training's variables", async ({ host }) => {
     const odd = ["$(touch pwned)", "a b", "'\"", "new\nline", "-x", "😀", "*"];
     const attempt = host.attempt({
       argv: ["python3", "-c", "import json,os,sys; print(json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]))", ...odd],
@@ -87,16 +82,15 @@ describe("starting an attempt on a host", () => {
     expect(existsSync(join(cwd, "pwned"))).toBe(false);
   });
 
-  it("works in a home with spaces, quotes, newline and emoji in its path", async () => {
-    host.dispose();
-    host = new AttemptFixture({ name: "a b'c\"d\n$(x) 😀" });
+  it("works in a home with spaces, quotes, newline and emoji in its path", async ({ another }) => {
+    const host = another({ name: "a b'c\"d\n$(x) 😀" });
     const attempt = host.attempt({ argv: ["sh", "-c", "echo fine; pwd"] });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0 });
     expect(host.text(attempt, "log")).toContain("fine\n");
   });
 
-  it("says spawn-failed with the reason when the command cannot be started", async () => {
+  it("says spawn-failed with the reason when the command cannot be started", async ({ host }) => {
     const attempt = host.attempt({ argv: ["/no/such/program"] });
     await host.start(attempt);
     const final = await host.final(attempt);
@@ -105,27 +99,25 @@ describe("starting an attempt on a host", () => {
     expect(final.error?.what).toContain("No such file");
   });
 
-  it("refuses a host without python3, naming the cure", async () => {
-    host.dispose();
+  it("refuses a host without python3, naming the cure", async ({ another }) => {
     const bin = await onlyTools();
-    host = new AttemptFixture({ env: { PATH: bin }, ownCache: true });
+    const host = another({ env: { PATH: bin }, ownCache: true });
     const error = await host.start(host.attempt()).catch((reason: unknown) => reason);
     expect(ConfigurationError.isInstance(error)).toBe(true);
     expect(String(error)).toMatch(/python3.*3\.8[\s\S]*Fix: .*install/);
   });
 
   const old = pythonOf("3.7") ?? pythonOf("3.6");
-  it.skipIf(old === undefined)("refuses a python3 that is too old, naming its version", async () => {
-    host.dispose();
+  it.skipIf(old === undefined)("refuses a python3 that is too old, naming its version", async ({ another }) => {
     const bin = await onlyTools();
     symlinkSync(String(old), join(bin, "python3"));
-    host = new AttemptFixture({ env: { PATH: bin }, ownCache: true });
+    const host = another({ env: { PATH: bin }, ownCache: true });
     const error = await host.start(host.attempt()).catch((reason: unknown) => reason);
     expect(ConfigurationError.isInstance(error)).toBe(true);
     expect(String(error)).toMatch(/Python 3\.[67] is too old/);
   });
 
-  it("knows attempts that were never started, and refuses ids that are no folder names", async () => {
+  it("knows attempts that were never started, and refuses ids that are no folder names", async ({ host }) => {
     expect(await host.client.observe(host.session, "run9", 1)).toMatchObject({ exists: false, events: [] });
     const told = await host.client.control(host.session, "run9", 1, { op: "cancel" }).catch((reason: unknown) => reason);
     expect(NotFoundError.isInstance(told)).toBe(true);
@@ -134,7 +126,7 @@ describe("starting an attempt on a host", () => {
     expect(ValidationError.isInstance(bad)).toBe(true);
   });
 
-  it("shows who is alive, and reads events on from where it was", async () => {
+  it("shows who is alive, and reads events on from where it was", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", "echo up; sleep 60"] });
     await host.start(attempt);
     const seen = await until("training", async () => {
@@ -152,10 +144,15 @@ describe("starting an attempt on a host", () => {
     expect(after.final?.cause).toBe("cancel");
   });
 
+  const made: string[] = [];
+  afterAll(() => {
+    for (const bin of made) rmSync(bin, { recursive: true });
+  });
+
   /** A PATH of the plain tools and no Python. */
   async function onlyTools(): Promise<string> {
     const bin = mkdtempSync(join(tmpdir(), "runctl-bin-"));
-    onTestFinished(() => rmSync(bin, { recursive: true }));
+    made.push(bin);
     const tools = ["sh", "cat", "mkdir", "mv", "rm", "ln", "tail", "head", "date", "sleep", "grep", "sed", "setsid", "tr"];
     for (const tool of tools) {
       const found = spawnSync("sh", ["-c", 'command -v "$1"', "sh", tool], { encoding: "utf8" }).stdout.trim();

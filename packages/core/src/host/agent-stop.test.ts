@@ -1,20 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { systemClock } from "../util/clock.ts";
-import { AttemptFixture, until } from "./testing/attempt-fixture.ts";
+import { until } from "./testing/attempt-fixture.ts";
+import { it } from "./testing/host-test.ts";
 
 const SAVES = `trap 'cat "$RUNCTL_NOTICE_FILE"; echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done`;
 const IGNORES = `trap '' TERM; echo up; while :; do sleep 0.05; done`;
 
-describe("ending a training", () => {
-  let host: AttemptFixture;
-  beforeEach(() => {
-    host = new AttemptFixture();
-  });
-  afterEach(() => host.dispose());
-
-  it("stop: the notice is there before the signal, the script saves, and our cause wins over its exit code 0", async () => {
+describe.concurrent("ending a training", () => {
+  it("stop: the notice is there before the signal, the script saves, and our cause wins over its exit code 0", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", SAVES], stop: { signal: "SIGTERM", graceSeconds: 20 } });
     await host.start(attempt);
     await host.log(attempt, "up");
@@ -28,7 +23,7 @@ describe("ending a training", () => {
     expect(host.json(attempt, "control/1.done")).toMatchObject({ result: "ok" });
   });
 
-  it("a script that ignores the signal is killed after the grace, not before", async () => {
+  it("a script that ignores the signal is killed after the grace, not before", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", IGNORES], stop: { signal: "SIGTERM", graceSeconds: 1 } });
     await host.start(attempt);
     await host.log(attempt, "up");
@@ -39,7 +34,7 @@ describe("ending a training", () => {
     expect(systemClock.monotonic() - told).toBeGreaterThan(1900);
   });
 
-  it("a cancel after a stop cuts the grace short; the first cause stays", async () => {
+  it("a cancel after a stop cuts the grace short; the first cause stays", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", IGNORES], stop: { signal: "SIGTERM", graceSeconds: 500 } });
     await host.start(attempt);
     await host.log(attempt, "up");
@@ -48,7 +43,7 @@ describe("ending a training", () => {
     expect(await host.final(attempt, 10)).toMatchObject({ cause: "stop", signal: "SIGKILL" });
   });
 
-  it("signals the leader only, and kills children with sessions of their own by the nonce", async () => {
+  it("signals the leader only, and kills children with sessions of their own by the nonce", async ({ host }) => {
     const child = `setsid sh -c 'trap "echo child got it" TERM; while :; do sleep 0.05; done' & echo up; trap 'exit 0' TERM; while :; do sleep 0.05; done`;
     const attempt = host.attempt({ argv: ["sh", "-c", child] });
     await host.start(attempt);
@@ -60,14 +55,14 @@ describe("ending a training", () => {
     expect(host.carrying(attempt)).toEqual([]);
   });
 
-  it("children left behind by an ended script are killed, and the script's own exit stays", async () => {
+  it("children left behind by an ended script are killed, and the script's own exit stays", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", "setsid sleep 300 & echo $!; exit 4"] });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 4 });
     expect(host.carrying(attempt)).toEqual([]);
   });
 
-  it("a fork storm is killed to the last process", async () => {
+  it("a fork storm is killed to the last process", async ({ host }) => {
     const storm = `trap '' TERM; f() { while :; do setsid sleep 0.3 & sleep 0.01; done; }; f & f & echo up; wait`;
     const attempt = host.attempt({ argv: ["sh", "-c", storm] });
     await host.start(attempt);
@@ -77,7 +72,7 @@ describe("ending a training", () => {
     expect(host.carrying(attempt)).toEqual([]);
   });
 
-  it("an exit before the stop stays an exit; the done file counts as success, also when a stop follows", async () => {
+  it("an exit before the stop stays an exit; the done file counts as success, also when a stop follows", async ({ host }) => {
     const done = host.attempt({ argv: ["sh", "-c", `: >"$RUNCTL_DONE_FILE"; echo up; while :; do sleep 0.05; done`] });
     await host.start(done);
     await host.log(done, "up");
@@ -91,7 +86,7 @@ describe("ending a training", () => {
     expect((await host.client.observe(host.session, "run1", 2)).final?.cause).toBe("done-file");
   });
 
-  it("S-12 P-14: from the provider's notice to the script's signal it takes at most 5 s", async () => {
+  it("S-12 P-14: from the provider's notice to the script's signal it takes at most 5 s", async ({ host }) => {
     const flag = join(host.home, "notice-flag");
     const stamp = `trap 'date +%s%N; exit 0' TERM; echo up; while :; do sleep 0.02; done`;
     const attempt = host.attempt({
@@ -116,7 +111,7 @@ describe("ending a training", () => {
     expect(host.json(attempt, "job/notice.json")).toMatchObject({ cause: "notice", until: "2099-01-01T00:00:00Z" });
   });
 
-  it("P-14: a mere rebalance hint is told and does not end the training", async () => {
+  it("P-14: a mere rebalance hint is told and does not end the training", async ({ host }) => {
     const attempt = host.attempt({
       argv: ["sh", "-c", `while ! grep -q rebalance "$RUNCTL_OUTPUT_DIR/../../events.jsonl" 2>/dev/null; do sleep 0.05; done; exit 5`],
       hooks: { notice: `echo '{"action":"rebalance"}'`, noticeBuiltin: null, stop: null, terminate: null },
@@ -125,7 +120,7 @@ describe("ending a training", () => {
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 5 });
   });
 
-  it("the end policy runs the provider's hook after the last record, and tries again when it fails", async () => {
+  it("the end policy runs the provider's hook after the last record, and tries again when it fails", async ({ host }) => {
     const mark = join(host.home, "ended-mark");
     const attempt = host.attempt({
       hooks: { notice: null, noticeBuiltin: null, stop: null, terminate: `cp '${host.home}/runs/run1/1/final.json' '${mark}'` },
@@ -138,7 +133,7 @@ describe("ending a training", () => {
     expect(host.json(attempt, "ended")).toMatchObject({ action: "terminate", problem: null });
   });
 
-  it("commands are executed in order, once each, and nonsense is answered", async () => {
+  it("commands are executed in order, once each, and nonsense is answered", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", IGNORES] });
     await host.start(attempt);
     await host.log(attempt, "up");

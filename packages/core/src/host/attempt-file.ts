@@ -45,6 +45,8 @@ export interface AttemptFile {
     /** The metric's name for each pattern (as `MetricPattern.name`); null: the pattern's group `name`, or named groups, say it. */
     metricNames?: Array<string | null> | undefined;
   };
+  /** JSONL files of the working directory from which metrics are read, relative to it. */
+  metricFiles?: string[] | undefined;
   /** SIGTERM/30 when checkpoints is null. */
   stop: { signal: "SIGTERM" | "SIGUSR1" | "SIGINT"; graceSeconds: number };
   allowance: { seq: number; seconds: number | null; hardSeconds: number };

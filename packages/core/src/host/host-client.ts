@@ -35,12 +35,12 @@ export interface HostClient {
   start(session: HostSession, attempt: AttemptFile, secrets: AttemptSecrets, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   observe(session: HostSession, runId: string, attempt: number, options?: { eventsOffset?: number | undefined }): Promise<HostObservation>;
   control(session: HostSession, runId: string, attempt: number, command: ControlCommand): Promise<void>;
-  /** Bytes of a log from an offset; undefined when there is no such log yet. */
+  /** Bytes of a log, or of the lines of metrics files, from an offset; undefined when there is no such file yet. */
   readLog(
     session: HostSession,
     runId: string,
     attempt: number,
-    which: "log" | "setup.log",
+    which: "log" | "setup.log" | "metrics.jsonl",
     offset: number,
     maxBytes?: number,
   ): Promise<Uint8Array | undefined>;

@@ -90,6 +90,18 @@ export const finalSchema = z.lazy(() =>
     lost: z.array(z.string()),
     logBytes: z.number().int(),
     setupLogBytes: z.number().int(),
+    /** Of metrics.jsonl; agents before it did not say. */
+    metricsBytes: z.number().int().optional(),
+  }),
+);
+
+/** A line of `metrics.jsonl`: one line of a file that `metrics[].file` named, as the training wrote it. Each is there once. */
+export const metricLineSchema = z.lazy(() =>
+  z.object({
+    /** When the agent read it. */
+    at: z.string(),
+    file: z.string(),
+    text: z.string(),
   }),
 );
 

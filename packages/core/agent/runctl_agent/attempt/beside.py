@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Optional
 
     from ..context import Context
+    from ..uploads.metric_files import MetricFiles
 
 
 class Beside:
@@ -23,6 +24,7 @@ class Beside:
         self.publisher: "Any" = None
         self.outputs: "Any" = None
         self.lines: "Optional[LogLines]" = None
+        self.metrics: "Optional[MetricFiles]" = None
 
     def start(self, restored: "Optional[str]", training: "Callable[[], bool]", over: "threading.Event") -> None:
         """`restored`: the manifest the training began from. `training`: does it still run?"""
@@ -34,6 +36,7 @@ class Beside:
         note = None if self.publisher is None else self.publisher.note_metrics
         log = os.path.join(self._ctx.dir, "log")
         self.lines = LogLines(log, checkpoints.get("metricPatterns") or [], note, checkpoints.get("metricNames"))
+        self.load_metrics()
         threading.Thread(target=self._collect, args=(training, over), name="outputs", daemon=True).start()
 
     def load_publisher(self, restored: "Optional[str]") -> None:
@@ -42,6 +45,20 @@ class Beside:
             from ..ckpt.publisher import Publisher
 
             self.publisher = Publisher(self._ctx, restored)
+
+    def load_metrics(self) -> None:
+        """Only an attempt with metrics files has one."""
+        if self._ctx.attempt.get("metricFiles") and self.metrics is None:
+            from ..uploads.metric_files import MetricFiles
+
+            self.metrics = MetricFiles(self._ctx, None if self.publisher is None else self.publisher.note_metrics)
+
+    def look(self) -> None:
+        """What the training says, in its log and in its metrics files."""
+        if self.lines is not None:
+            self.lines.look()
+        if self.metrics is not None:
+            self.metrics.look()
 
     def load_outputs(self) -> None:
         """Needed as soon as there may be any."""

@@ -22,6 +22,7 @@ class DiskWatch:
     def __init__(self, ctx: "Context") -> None:
         self._ctx = ctx
         self._full_at: "Optional[float]" = None
+        self._had_reserve = False
 
     def look(self) -> None:
         """Cheap; about once a second."""
@@ -30,6 +31,7 @@ class DiskWatch:
         except OSError:
             return
         free = found.f_bavail * found.f_frsize
+        self._had_reserve = self._had_reserve or os.path.exists(os.path.join(self._ctx.dir, "reserve"))
         if free < FULL_BELOW:
             if self._full_at is None:
                 self._ctx.decision("the disk is full: training goes on, records and uploads use the reserve")
@@ -41,4 +43,6 @@ class DiskWatch:
     def lately_full(self) -> bool:
         """Now, or within the last minute: a script that fills a disk dies of it between two looks."""
         self.look()
+        if self._had_reserve and not os.path.exists(os.path.join(self._ctx.dir, "reserve")):
+            return True  # Somebody needed it to write a record: there is room now because of that.
         return self._full_at is not None and procs.uptime() - self._full_at < RECENT_SECONDS

@@ -352,8 +352,7 @@ class Supervisor:
         gone = self.training.gone()
         if gone or now - self._looked >= 1.0:
             self._looked = now
-            if self.beside.lines is not None:
-                self.beside.lines.look()
+            self.beside.look()
             self.disk.look()
         if gone:
             self._leftovers_until = now + (0.0 if self.stopping.cause == "cancel" else LEFTOVER_SECONDS)
@@ -390,6 +389,9 @@ class Supervisor:
                 os.unlink(os.path.join(self.dir, "end.sh"))
         if self.training.record is not None:
             self.beside.load_outputs()
+            self.beside.load_metrics()
+            if self.beside.metrics is not None:
+                self.beside.metrics.look(final=True)
         now = procs.uptime()
         self.ending = Ending(cause, exit, error, self.training.started_at)
         self._give_up_at = max(self.limits.hard_at, now) + UPLOAD_SECONDS
@@ -436,6 +438,7 @@ class Supervisor:
             "seconds": self.status.lengths(),
             "logBytes": self.size("log"),
             "setupLogBytes": self.size("setup.log"),
+            "metricsBytes": self.size("metrics.jsonl"),
         }
         self.finish.record(self.ending, facts)
         self.state = "policy"
@@ -458,6 +461,7 @@ class Supervisor:
             startedAt=self.training.started_at,
             logBytes=self.size("log"),
             setupLogBytes=self.size("setup.log"),
+            metricsBytes=self.size("metrics.jsonl"),
             detail=self.stopping.detail,
             progress=self.ctx.current_progress,
             allowanceSeq=self.limits.seq,

@@ -106,4 +106,8 @@ def prepare(
     ctx.attempt["argv"] = argv
     argv, env = command_line(ctx, python, env)
     ctx.check_cancelled()
+    if attempt.get("metricFiles"):
+        from ..uploads.metric_files import note_base
+
+        note_base(ctx)
     return Prepared(argv, env, ctx.work)

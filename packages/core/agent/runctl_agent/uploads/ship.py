@@ -31,6 +31,9 @@ class Ship:
         self.setup = LogShip(
             self._store, os.path.join(ctx.dir, "setup.log"), "%ssetup-log/%d/" % (ctx.run_prefix, attempt["attempt"])
         )
+        self.metrics = LogShip(
+            self._store, os.path.join(ctx.dir, "metrics.jsonl"), "%smetrics/%d/" % (ctx.run_prefix, attempt["attempt"])
+        )
         self._every = 1.5 if self._store.kind == "file" else 10.0
         self._over = threading.Event()
         self._sent: "dict[str, tuple[int, int]]" = {}
@@ -54,6 +57,7 @@ class Ship:
         with self._lock:
             self.log.ship(final)
             self.setup.ship(final)
+            self.metrics.ship(final)
             for name in RECORDS:
                 self._record(name)
 
@@ -81,7 +85,7 @@ class Ship:
     def unsent(self) -> "List[str]":
         """What of the logs never reached the store."""
         lost = []
-        for ship, name in ((self.log, "log"), (self.setup, "setup.log")):
+        for ship, name in ((self.log, "log"), (self.setup, "setup.log"), (self.metrics, "metrics.jsonl")):
             try:
                 size = os.stat(os.path.join(self._ctx.dir, name)).st_size
             except OSError:
