@@ -83,6 +83,7 @@ export async function attemptFile(
     exclusive: !spec.share,
     distributed: distributed ? { nodes: spec.resources.nodes, nodeRank: 0, processesPerNode: processes, rendezvous: "" } : null,
     container: containerPart(driver),
+    metricFiles: driver.state.spec.metrics.flatMap((metric) => (metric.file === undefined ? [] : [metric.file])),
     traceparent: context.traceparent(state.runId) ?? null,
   };
   return { file, storeSecrets: stores.secrets };

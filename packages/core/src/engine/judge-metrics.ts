@@ -1,6 +1,6 @@
 import { EarlyStopper } from "../metrics/early-stopper.ts";
 import { MetricReader } from "../metrics/metric-reader.ts";
-import { readLogs } from "./log-reader.ts";
+import { readMetricLines } from "./metric-lines.ts";
 import type { RunDriver } from "./run-driver.ts";
 import { Waker } from "./run-view.ts";
 
@@ -29,8 +29,7 @@ async function judge(driver: RunDriver, waker: Waker, signal: AbortSignal): Prom
     changed: (maxMs: number, inner?: AbortSignal | undefined) => waker.wait(maxMs, since, inner),
     nudge: () => waker.nudge(),
   };
-  for await (const line of readLogs(driver.context, view, { follow: true, signal })) {
-    if (line.source === "setup") continue;
+  for await (const line of readMetricLines(driver.context, view, { follow: true, signal })) {
     for (const point of reader.read(line)) {
       if (!stopper.add(point)) continue;
       const reason = `early stopping: ${earlyStopping.metric} has not improved for ${earlyStopping.patience} points (best ${stopper.best ?? "none"})`;

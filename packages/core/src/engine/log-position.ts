@@ -3,7 +3,8 @@ import { ValidationError } from "../errors/kinds.ts";
 /** A place in a run's output. */
 export interface LogPosition {
   attempt: number;
-  which: "setup.log" | "log";
+  /** "metrics.jsonl": the lines of metrics files; has no cursor. */
+  which: "setup.log" | "log" | "metrics.jsonl";
   offset: number;
 }
 

@@ -37,6 +37,7 @@ export class LogSource {
   /** Bytes a finished log must have, as far as anybody told. */
   async expectedBytes(state: RunState, position: LogPosition): Promise<number | undefined> {
     const attempt = state.attempts.find((candidate) => candidate.number === position.attempt);
+    if (position.which === "metrics.jsonl") return attempt?.final?.metricsBytes;
     if (attempt?.final !== undefined) return position.which === "log" ? attempt.final.logBytes : attempt.final.setupLogBytes;
     const uri = `${state.storeUri}${attemptKey(state.runId, position.attempt)}status.json`;
     try {

@@ -5,6 +5,7 @@ import { ProgressEstimator } from "../metrics/progress-estimator.ts";
 import type { Money } from "../provider/money.ts";
 import type { Engine } from "./engine.ts";
 import { readLogs } from "./log-reader.ts";
+import { readMetricLines } from "./metric-lines.ts";
 import { spentUsd } from "./spent.ts";
 import { costOfRun } from "./summary.ts";
 
@@ -16,10 +17,7 @@ export async function* collectMetrics(
 ): AsyncGenerator<MetricPoint> {
   const view = engine.view(runId);
   const reader = new MetricReader((await view.refresh()).spec.metrics);
-  for await (const line of readLogs(engine.context, view, options)) {
-    if (line.source === "setup") continue;
-    yield* reader.read(line);
-  }
+  for await (const line of readMetricLines(engine.context, view, options)) yield* reader.read(line);
 }
 
 /** How far a run is, by what it printed so far. */

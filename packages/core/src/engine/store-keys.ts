@@ -13,7 +13,9 @@ export function attemptKey(runId: string, attempt: number): string {
   return `${runKey(runId)}attempts/${attempt}/`;
 }
 
+const LOG_FOLDERS = { log: "log", "setup.log": "setup-log", "metrics.jsonl": "metrics" } as const;
+
 /** Chunks are named by their first byte's offset, 16 digits. */
-export function logKey(runId: string, attempt: number, which: "log" | "setup.log"): string {
-  return `${runKey(runId)}${which === "log" ? "log" : "setup-log"}/${attempt}/`;
+export function logKey(runId: string, attempt: number, which: "log" | "setup.log" | "metrics.jsonl"): string {
+  return `${runKey(runId)}${LOG_FOLDERS[which]}/${attempt}/`;
 }
