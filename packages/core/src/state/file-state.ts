@@ -218,7 +218,8 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
     },
     async *list(prefix) {
       try {
-        yield* listStreams(prefix, layout, writer, async (stream) => guarded(stream, `Reading ${stream} failed`, refreshed));
+        const batches = listStreams(prefix, layout, writer, async (stream) => guarded(stream, `Reading ${stream} failed`, refreshed));
+        for await (const batch of batches) for (const info of batch) yield info;
       } catch (error) {
         throw storageFailure(error, "Listing the state failed", layout.root);
       }

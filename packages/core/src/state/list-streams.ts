@@ -1,5 +1,4 @@
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { RunctlError } from "../errors/runctl-error.ts";
 import { readHeader } from "./ended-log.ts";
 import { RecordDamage, type Tail } from "./log-record.ts";
@@ -10,14 +9,17 @@ import type { Writer } from "./stream-log.ts";
 import { isStreamId, kindMatches, STREAM_KINDS, type StreamKind } from "./stream-name.ts";
 import { type FileMark, fileMark, indexLine, readIndex, rewriteIndex } from "./summary-index.ts";
 
-/** File marks taken at once. */
+/** Streams looked at between two turns of the event loop. */
 const AHEAD = 128;
 
 /** Reads and checks a live stream up to its end. @throws StorageError with context.corrupt */
 type ReadTail = (stream: StreamName) => Promise<Tail>;
 
-/** Every stream by `prefix`, newest first by name. Ended ones come from the index where their file is unchanged. */
-export async function* listStreams(prefix: string, layout: StateLayout, writer: Writer, readTail: ReadTail): AsyncGenerator<StreamInfo> {
+/**
+ * Every stream by `prefix`, newest first by name, some at a time: handing on each alone through several generators would cost more than
+ * finding it. Ended ones come from the index where their file is unchanged.
+ */
+export async function* listStreams(prefix: string, layout: StateLayout, writer: Writer, readTail: ReadTail): AsyncGenerator<StreamInfo[]> {
   for (const kind of STREAM_KINDS) {
     if (kindMatches(kind, prefix)) yield* listKind(kind, prefix, layout, writer, readTail);
   }
@@ -48,7 +50,7 @@ async function* listKind(
   layout: StateLayout,
   writer: Writer,
   readTail: ReadTail,
-): AsyncGenerator<StreamInfo> {
+): AsyncGenerator<StreamInfo[]> {
   const ids = await streamIds(kind, layout);
   const streamOf = (id: string): StreamName => (kind === "project" ? "project" : `${kind}/${id}`);
   const wanted = [...ids.keys()]
@@ -65,18 +67,19 @@ async function* listKind(
     const chunk = wanted.slice(at, at + AHEAD);
     // Lets others run between the chunks: on a network disk each mark can take a while.
     if (at > 0) await new Promise<void>((resolve) => setImmediate(resolve));
-    const marks = chunk.map((id) => (ids.get(id) === true ? fileMark(join(folder, `${id}.jsonl`)) : undefined));
-    for (const [offset, id] of chunk.entries()) {
-      const mark = marks[offset];
+    const found: StreamInfo[] = [];
+    for (const id of chunk) {
+      const mark = ids.get(id) === true ? fileMark(`${folder}/${id}.jsonl`) : undefined;
       const summary = mark === undefined ? undefined : index.get(id, mark);
       if (summary !== undefined) {
-        yield { stream: streamOf(id), ended: true, summary };
+        found.push({ stream: streamOf(id), ended: true, summary });
         continue;
       }
       const info = await inspect(streamOf(id), layout, mark, index.has(id), readTail);
       if (mark !== undefined && info?.summary !== undefined) fresh.set(id, indexLine(id, mark, info.summary));
-      if (info !== undefined) yield info;
+      if (info !== undefined) found.push(info);
     }
+    yield found;
   }
   if (fresh.size === 0 && index.size <= 2 * endedCount + 100) return;
   const lines: string[] = [];

@@ -1,3 +1,4 @@
+import { isAscii } from "node:buffer";
 import { statSync } from "node:fs";
 import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -29,15 +30,23 @@ export function indexLine(id: string, mark: FileMark, summary: JsonObject): stri
 /** The index as it lies on disk; lines are parsed only when asked for. A damaged line is as if it were not there. */
 export class SummaryIndex {
   readonly #data: Buffer;
-  readonly #lines = new Map<string, [start: number, end: number]>();
+  /** One character a byte, so that places in it are places in the data: slices of one string cost far less than 20,000 decodings. */
+  readonly #text: string;
+  readonly #isAscii: boolean;
+  readonly #lines = new Map<string, number>();
+  readonly #ends: number[] = [];
+  readonly #starts: number[] = [];
 
   constructor(data: Buffer) {
     this.#data = data;
+    this.#text = data.toString("latin1");
+    this.#isAscii = isAscii(data);
     let start = 0;
-    for (let end = data.indexOf(10); end !== -1; end = data.indexOf(10, start)) {
+    for (let end = this.#text.indexOf("\n"); end !== -1; end = this.#text.indexOf("\n", start)) {
       // "crc32 id …": the id begins at 9. A later line of the same id replaces the earlier.
-      const space = data.indexOf(32, start + 9);
-      if (space !== -1 && space < end) this.#lines.set(data.toString("latin1", start + 9, space), [start, end]);
+      const space = this.#text.indexOf(" ", start + 9);
+      if (space !== -1 && space < end) this.#lines.set(this.#text.slice(start + 9, space), this.#starts.push(start) - 1);
+      if (this.#ends.length < this.#starts.length) this.#ends.push(end);
       start = end + 1;
     }
   }
@@ -48,15 +57,14 @@ export class SummaryIndex {
 
   /** The summary of `id` if it was taken from the very file that `mark` describes. */
   get(id: string, mark: FileMark): JsonObject | undefined {
-    const line = this.#lines.get(id);
-    if (line === undefined) return undefined;
-    const [start, end] = line;
+    const [start, end] = this.#place(id);
+    if (start === end) return undefined;
     const rest = this.#data.subarray(start + 9, end);
-    if (crc32(rest) !== Number.parseInt(this.#data.toString("latin1", start, start + 8), 16)) return undefined;
-    const text = rest.toString("utf8");
+    if (crc32(rest) !== Number.parseInt(this.#text.slice(start, start + 8), 16)) return undefined;
+    const text = this.#isAscii ? this.#text.slice(start + 9, end) : rest.toString("utf8");
     const at = text.indexOf(" {");
-    const [, size, mtimeMs] = text.slice(0, at).split(" ");
-    if (Number(size) !== mark.size || Number(mtimeMs) !== mark.mtimeMs) return undefined;
+    const cut = text.indexOf(" ", id.length + 1);
+    if (Number(text.slice(id.length + 1, cut)) !== mark.size || Number(text.slice(cut + 1, at)) !== mark.mtimeMs) return undefined;
     return JSON.parse(text.slice(at + 1)) as JsonObject;
   }
 
@@ -67,8 +75,13 @@ export class SummaryIndex {
 
   /** The line of `id` as it is, newline included. */
   line(id: string): string | undefined {
-    const line = this.#lines.get(id);
-    return line === undefined ? undefined : this.#data.toString("utf8", line[0], line[1] + 1);
+    const [start, end] = this.#place(id);
+    return start === end ? undefined : this.#data.toString("utf8", start, end + 1);
+  }
+
+  #place(id: string): [start: number, end: number] {
+    const row = this.#lines.get(id);
+    return row === undefined ? [0, 0] : [this.#starts[row] ?? 0, this.#ends[row] ?? 0];
   }
 }
 
