@@ -42,7 +42,7 @@ export function failureOf(final: HostFinal, script: string): FailureRecord | und
   return {
     code: "RUNCTL_RUN_FAILED",
     what: `${script} ${how}.`,
-    why: final.signal === "SIGKILL" ? "Nobody of runctl sent that signal: most often the machine ran out of memory." : hintFor(final.code),
+    why: final.signal === null ? hintFor(final.code) : hintForSignal(final.signal),
     fix: ["Read logTail or `run.logs()`: the script's last lines say what happened."],
   };
 }
@@ -75,5 +75,20 @@ function hintFor(code: number | null): string {
       return "The command was not found on the machine.";
     default:
       return "The script chose this exit code.";
+  }
+}
+
+function hintForSignal(signal: string): string {
+  switch (signal) {
+    case "SIGKILL":
+      return "Nobody of runctl sent that signal: most often the machine ran out of memory.";
+    case "SIGSEGV":
+    case "SIGBUS":
+    case "SIGILL":
+    case "SIGFPE":
+    case "SIGABRT":
+      return "Native code ends so when it crashes: an extension module, a driver, or Python itself.";
+    default:
+      return "Nobody of runctl sent that signal.";
   }
 }
