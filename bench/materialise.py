@@ -1,6 +1,6 @@
 """Laying a staged tree out on the host against rsync, in one run: python3 bench/materialise.py [files] [bytes per file] [rounds]
 
-Prints a line per round and, last, JSON with the medians in seconds and their ratio (ours / rsync, lower is better). Both write into an
+Prints a line per round and, last, the medians in seconds and their ratio (ours / rsync, lower is better). Both write into an
 empty folder of the same file system; the rounds alternate, so that the disk's moods meet both. Needs rsync.
 """
 from __future__ import annotations
@@ -53,7 +53,9 @@ def main() -> None:
                     os.unlink(os.path.join(attempt.dir, MARKER))
             print("  ".join("%s %.2f s" % (name, values[-1]) for name, values in seconds.items()))
         ours, rsync = statistics.median(seconds["ours"]), statistics.median(seconds["rsync"])
-        print(json.dumps({"files": count, "bytes": count * size, "ours": round(ours, 3), "rsync": round(rsync, 3), "ratio": round(ours / rsync, 2)}))
+        row = {"what": "laying %d files out / rsync" % count, "measured": ours / rsync, "limit": 1, "unit": ""}
+        print("medians: ours %.2f s, rsync %.2f s, ratio %.2f" % (ours, rsync, ours / rsync))
+        print("BENCH-ROWS " + json.dumps([row]))
     finally:
         shutil.rmtree(base, ignore_errors=True)
 

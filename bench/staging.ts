@@ -1,4 +1,4 @@
-// Staging against rsync, in one run: npx tsx --conditions=@runctl/source bench/staging.ts [files] [bytes per file]
+// Staging against rsync, in one run: npx tsx bench/staging.ts [files] [bytes per file] [rounds]
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
@@ -8,10 +8,11 @@ import { snapshotCode } from "../packages/core/src/code/snapshot-code.ts";
 import { fileStore } from "../packages/core/src/storage/file-store.ts";
 import { pathToFileUri } from "../packages/core/src/storage/file-uri.ts";
 import { systemClock } from "../packages/core/src/util/clock.ts";
+import { median, report } from "./report.ts";
 
 const count = Number(process.argv[2] ?? 10_000);
 const size = Number(process.argv[3] ?? 20_000);
-const rounds = 5;
+const rounds = Number(process.argv[4] ?? 7);
 const dir = mkdtempSync(join(tmpdir(), "runctl-bench-"));
 const root = join(dir, "project");
 const now = systemClock.now() / 1000;
@@ -27,9 +28,6 @@ async function timed(work: () => unknown): Promise<number> {
   const began = systemClock.monotonic();
   await work();
   return systemClock.monotonic() - began;
-}
-function median(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 const rsync = (to: string) => execFileSync("rsync", ["-a", `${root}/`, `${to}/`]);
 const results: Record<string, number[]> = {
@@ -58,16 +56,17 @@ try {
     rmSync(to, { recursive: true });
     rmSync(state, { recursive: true });
   }
-  const line = (name: string, a: string, b: string): void => {
-    const [ours, theirs] = [median(results[a] ?? []), median(results[b] ?? [])];
-    console.log(`${name}: runctl ${ours.toFixed(0)} ms, rsync ${theirs.toFixed(0)} ms, ratio ${(ours / theirs).toFixed(2)} (at most 1)`);
+  const row = (what: string, ours: string, theirs: string, limit?: number) => {
+    const [a, b] = [median(results[ours] ?? []), median(results[theirs] ?? [])];
+    console.log(`${what}: runctl ${a.toFixed(0)} ms, rsync ${b.toFixed(0)} ms`);
+    return { what: `staging / rsync, ${what}`, measured: a / b, limit, unit: "" };
   };
-  console.log(
-    `${count} files, ${((count * size) / 1e6).toFixed(0)} MB, median of ${rounds}; resident ${(process.memoryUsage().rss / 2 ** 20).toFixed(0)} MiB`,
-  );
-  line("empty target", "oursFirst", "rsyncFirst");
-  line("one file changed", "oursSecond", "rsyncSecond");
-  line("nothing changed", "oursNothing", "rsyncNothing");
+  console.log(`${count} files, ${((count * size) / 1e6).toFixed(0)} MB, medians of ${rounds}`);
+  report([
+    row("empty target", "oursFirst", "rsyncFirst", 1),
+    row("one file changed", "oursSecond", "rsyncSecond", 1),
+    row("nothing changed", "oursNothing", "rsyncNothing"),
+  ]);
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }
