@@ -16,12 +16,15 @@ const state = fileState(join(scratch, "state"));
 const runctl = new Runctl({ project: "digits", providers: [machine], state });
 
 try {
-  const plan = await runctl.plan({ script: join(folder, "train.py") });
-  console.log(`Training on ${plan.offers[0]?.offer.type}: ${plan.files.count} files, ${Math.round(plan.files.bytes / 1024)} KiB of code and data.`);
+  const plan = await runctl.plan({ script: join(folder, "train.py"), root: folder });
+  console.log(
+    `Training on ${plan.offers[0]?.offer.type}: ${plan.files.count} files, ${Math.round(plan.files.bytes / 1024)} KiB of code and data.`,
+  );
 
   const run = await runctl.train({
     name: "quickstart",
     script: join(folder, "train.py"),
+    root: folder, // what travels to the machine; else the nearest folder upwards that looks like a project
     args: ["--epochs", String(EPOCHS)],
     checkpoints: { dir: "checkpoints" },
   });
