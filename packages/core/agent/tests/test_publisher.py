@@ -14,9 +14,10 @@ import unittest
 from unittest import mock
 
 from runctl_agent.ckpt import publisher as publisher_module
-from runctl_agent.ckpt.candidates import Stability, Writers, fingerprint
+from runctl_agent.ckpt.candidates import Stability, Writers, fingerprint, look
 from runctl_agent.ckpt.hashing import hash_file, list_digest
 from runctl_agent.ckpt.latest import Late, Latest
+from runctl_agent.ckpt.pace import FAST, Pace
 
 from .checkpoint_fixtures import dcp, deepspeed, safetensors, torch_zip
 from .checkpoint_support import PREFIX, CheckpointCase
@@ -505,6 +506,36 @@ class Publishing(CheckpointCase):
         publisher = publisher_module.Publisher(self.new().context())
         publisher.start()
         self.assertEqual((publisher.stop(None), publisher.published, publisher.newest), ([], 0, None))
+
+
+class PaceTest(CheckpointCase):
+    def test_quick_while_a_save_is_followed_and_slow_when_nothing_stirs(self) -> None:
+        root = self.base + "/dir"
+        pace = Pace()
+        self.assertFalse(pace.due(1.0, root, {}) and pace.pause > FAST)
+        os.makedirs(root + "/sub")
+        pace.looked(1.0, 0.001, True)
+        self.assertEqual(pace.pause, FAST)
+        self.assertTrue(pace.due(1.1, root, look(root).folders))
+        folders = look(root).folders
+        self.assertEqual(sorted(folders), ["", "sub"])
+        pace.looked(1.2, 0.001, False)
+        self.assertFalse(pace.due(1.3, root, folders))
+        self.assertTrue(pace.due(2.3, root, folders), "files rewritten in place stir no folder")
+        os.utime(root + "/sub", ns=(1, 1))
+        self.assertTrue(pace.due(1.3, root, folders))
+
+    def test_costly_looks_are_seldom(self) -> None:
+        pace = Pace()
+        pace.looked(0.0, 0.1, True)
+        self.assertAlmostEqual(pace.pause, 2.0)
+        pace.looked(0.0, 0.05, False)
+        os.makedirs(self.base + "/dir")
+        folders = look(self.base + "/dir").folders
+        self.assertFalse(pace.due(4.9, self.base + "/dir", folders))
+        self.assertTrue(pace.due(5.1, self.base + "/dir", folders))
+        pace.checked(0.02)
+        self.assertAlmostEqual(pace.pause, 2.0)
 
 
 class Looking(unittest.TestCase):

@@ -38,9 +38,9 @@ class Ending:
 
     @property
     def failed(self) -> bool:
-        """Anything but an end that the script itself calls good."""
+        """Anything but an end that the script itself calls good, or that somebody asked for."""
         good = self.cause == "exit" and self.exit is not None and self.exit.get("code") == 0
-        return not (good or self.cause == "done-file")
+        return not (good or self.cause in ("done-file", "stop"))
 
 
 class Finish:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 class Listing:
     """One look: regular files with their fingerprints, names that JSON cannot hold left out."""
 
-    __slots__ = ("prints", "odd")
+    __slots__ = ("prints", "odd", "folders")
 
     def __init__(self) -> None:
         self.prints: "Dict[str, Print]" = {}
         self.odd: "List[str]" = []
+        self.folders: "Dict[str, int]" = {}
+        """Every folder with its time of change (ns), taken before it was read."""
 
     def sizes(self) -> "Dict[str, int]":
         """path -> size."""
@@ -42,7 +44,9 @@ def look(root: str) -> Listing:
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(root + "/" + folder if folder else root) as scan:
+            place = root + "/" + folder if folder else root
+            listing.folders[folder] = os.stat(place).st_mtime_ns
+            with os.scandir(place) as scan:
                 for entry in scan:
                     path = entry.name if folder == "" else folder + "/" + entry.name
                     try:
@@ -116,28 +120,32 @@ class Stability:
     """How many looks in a row a file's fingerprint has been the same, and which inodes were rewritten in place."""
 
     def __init__(self) -> None:
-        self._seen: "Dict[str, Tuple[Print, int]]" = {}
+        self._seen: "Dict[str, Tuple[Print, int, float]]" = {}
         self.rewritten: "Set[str]" = set()
 
-    def update(self, prints: "Dict[str, Print]") -> None:
-        """Takes the newest look in."""
-        seen: "Dict[str, Tuple[Print, int]]" = {}
-        for path, now in prints.items():
+    def update(self, prints: "Dict[str, Print]", now: float = 0.0) -> None:
+        """Takes the newest look in; `now` in seconds of uptime."""
+        seen: "Dict[str, Tuple[Print, int, float]]" = {}
+        for path, found in prints.items():
             before = self._seen.get(path)
             if before is None:
-                seen[path] = (now, 1)
-            elif before[0] == now:
-                seen[path] = (now, before[1] + 1)
+                seen[path] = (found, 1, now)
+            elif before[0] == found:
+                seen[path] = (found, before[1] + 1, before[2])
             else:
                 # Same inode, and it had come to rest before: this writer reuses the file. A fresh inode is a rename.
-                if before[0][:2] == now[:2] and before[1] >= 2:
+                if before[0][:2] == found[:2] and before[1] >= 2:
                     self.rewritten.add(path)
-                seen[path] = (now, 1)
+                seen[path] = (found, 1, now)
         self._seen = seen
 
     def ticks(self, paths: "Iterable[str]") -> int:
         """The number of looks since the youngest change among `paths`."""
         return min((self._seen[path][1] if path in self._seen else 0 for path in paths), default=0)
+
+    def since(self, paths: "Iterable[str]") -> float:
+        """When the youngest of `paths` was first seen as it is."""
+        return max((self._seen[path][2] for path in paths if path in self._seen), default=0.0)
 
     def of(self, path: str) -> "Optional[Print]":
         """The newest fingerprint."""

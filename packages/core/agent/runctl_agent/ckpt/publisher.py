@@ -20,6 +20,7 @@ from .formats import COMPLETE, RANKED, UNKNOWN, judge_unit, open_tree
 from .hashing import hash_file, list_digest
 from .latest import Late, Latest
 from .layout import find_units
+from .pace import Pace
 from .snapshot import Changed, Snapshot, recover, take
 
 TYPE_CHECKING = False
@@ -30,12 +31,8 @@ if TYPE_CHECKING:
     from .candidates import Listing, Print
     from .layout import Unit
 
-TICK = 0.5
-# Looking may cost this share of one core: 10,000 files are looked at less often than 10.
-SHARE = 0.05
-MAX_TICK = 10.0
-# Two looks prove rest; formats without an end mark get a longer quiet time.
-TICKS, TICKS_UNPROVEN = 2, 4
+# Two looks prove rest. Formats without an end mark get more, and a longer quiet time (seconds).
+TICKS, TICKS_UNPROVEN, QUIET_UNPROVEN = 2, 4, 2.0
 STABLE_BUT_INVALID = 60.0
 SETTLE_AT_END = 30.0
 RETRY_CAP = 30.0
@@ -78,6 +75,7 @@ class Publisher:
         self._record = ctx.dir + "/publish.json"
         self._latest = Latest(self._store, self._prefix, attempt, self._nonce)
         self._stability = Stability()
+        self._folders: "Dict[str, int]" = {}
         self._writers = Writers()
         self._rewritten: "Set[str]" = set()
         self._generation = 0
@@ -185,11 +183,15 @@ class Publisher:
     # Looking
 
     def _look_loop(self) -> None:
-        period = TICK
-        while not self._halt.wait(period):
+        pace = Pace()
+        while not self._halt.wait(pace.pause):
             began = time.monotonic()
-            self._guarded_look(False)
-            period = min(MAX_TICK, max(TICK, (time.monotonic() - began) / SHARE))
+            if pace.due(began, self._root, self._folders):
+                waiting = self._guarded_look(False)
+                now = time.monotonic()
+                pace.looked(now, now - began, bool(waiting))
+            else:
+                pace.checked(time.monotonic() - began)
 
     def _guarded_look(self, final: bool) -> "List[str]":
         try:
@@ -207,7 +209,7 @@ class Publisher:
         pause = 0.05
         while unsettled and self._ctx.uptime() < end:
             waiter.wait(pause)
-            pause = min(pause * 1.5, TICK)
+            pause = min(pause * 1.5, 0.5)
             unsettled = self._guarded_look(True)
         return unsettled
 
@@ -218,7 +220,8 @@ class Publisher:
         listing = look(self._root)
         for path in listing.odd:
             self._reject(path.encode("utf-8", "backslashreplace").decode("utf-8"), "its name is not UTF-8")
-        self._stability.update(listing.prints)
+        self._folders = listing.folders
+        self._stability.update(listing.prints, self._ctx.uptime())
         prints = listing.prints
         if self._listing is None or prints != self._listing:
             self._generation += 1
@@ -277,7 +280,8 @@ class Publisher:
                     )
                     continue
                 self._settled[unit.path] = seal
-                if not final and self._stability.ticks(unit.files) < TICKS_UNPROVEN:
+                quiet = self._ctx.uptime() - self._stability.since(unit.files)
+                if not final and (self._stability.ticks(unit.files) < TICKS_UNPROVEN or quiet < QUIET_UNPROVEN):
                     waiting.append(unit.path)
                     continue
             self._invalid.pop(unit.path, None)
