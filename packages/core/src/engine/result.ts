@@ -3,6 +3,7 @@ import { RunFailedError } from "../errors/kinds.ts";
 import { type AttemptRecord, machineOf, type RunState } from "./run-state.ts";
 import type { Attempt, RunResult, RunTime } from "./run-types.ts";
 import { segmentsOf, trainedMs } from "./spent.ts";
+import { runKey } from "./store-keys.ts";
 import { costOfRun, marketOf } from "./summary.ts";
 
 /** The result of a run that is over. @throws TypeError when it is not. */
@@ -25,7 +26,7 @@ export function resultOf(state: RunState, logTail: string[]): RunResult {
     durationMs: Math.max(0, Date.parse(endedAt) - Date.parse(state.createdAt)),
     attempts: state.attempts.map((attempt) => attemptOf(state, attempt)),
     checkpoints: state.checkpoints.map((checkpoint) => checkpoint.ref),
-    outputs: last?.final?.outputs ?? [],
+    outputs: outputsOf(state),
     lost: state.attempts.flatMap((attempt) => attempt.final?.lost ?? []),
     cost: costOfRun(state, Date.parse(endedAt)),
     time: timeOf(state),
@@ -98,4 +99,13 @@ function repeatedMs(attempt: AttemptRecord, next: AttemptRecord | undefined): nu
   if (next.resumedFrom.attempt < attempt.number) return trained;
   const ended = Date.parse(attempt.endedAt ?? next.plannedAt);
   return Math.min(trained, Math.max(0, ended - Date.parse(next.resumedFrom.publishedAt)));
+}
+
+/** The host knows keys within its stores; a result carries absolute locations. Rows come in the order of the spec, RUNCTL_OUTPUT_DIR first. */
+function outputsOf(state: RunState): RunResult["outputs"] {
+  const wanted = [...state.spec.outputs];
+  return (state.attempts.at(-1)?.final?.outputs ?? []).map((row) => {
+    const at = row.to === `${runKey(state.runId)}outputs/` ? -1 : wanted.findIndex((output) => output.from === row.from);
+    return { ...row, to: wanted.splice(at, at < 0 ? 0 : 1)[0]?.to ?? `${state.storeUri}${row.to}` };
+  });
 }
