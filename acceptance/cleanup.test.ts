@@ -6,7 +6,13 @@ import { HOUR, JumpingClock } from "./support/jumping-clock.ts";
 /** Another state of the same project and user on the same home. */
 function neighbour(bed: Bed, clock?: JumpingClock): { runctl: Runctl; close(): Promise<void> } {
   const state = fileState(`${bed.dir}/state2`);
-  const runctl = new Runctl({ project: "test", user: "tester", providers: [bed.provider], state, ...(clock === undefined ? {} : { clock }) });
+  const runctl = new Runctl({
+    project: "test",
+    user: "tester",
+    providers: [bed.provider],
+    state,
+    ...(clock === undefined ? {} : { clock }),
+  });
   return {
     runctl,
     close: async () => {
@@ -22,7 +28,8 @@ describe.concurrent("cleanup", () => {
     return withBed(
       async (bed) => {
         const other = neighbour(bed, clock);
-        const make = (runctl: Runctl, tags: Record<string, string> = {}): Promise<ManagedMachine> => runctl.machines.create({ provider: "local", tags });
+        const make = (runctl: Runctl, tags: Record<string, string> = {}): Promise<ManagedMachine> =>
+          runctl.machines.create({ provider: "local", tags });
         const [orphan, kept, foreign] = [await make(bed.runctl), await make(bed.runctl), await make(other.runctl)];
         const strange = await make(bed.runctl);
         await bed.provider.tag?.(strange.ref, { "runctl:protected": "perhaps" });
@@ -50,7 +57,7 @@ describe.concurrent("cleanup", () => {
         await busy.cancel();
         await other.close();
       },
-      { runctl: { clock } },
+      { runctl: { clock }, local: { clock } },
     );
   });
 

@@ -29,7 +29,10 @@ describe.concurrent("costs", () => {
         expect(JSON.stringify(forecast)).toContain("72");
         const byProvider = await costs.report({ by: "provider" });
         expect(byProvider.total.total?.amount).toBeCloseTo(expected(), 2);
-        expect(byProvider.rows.reduce((sum, row) => sum + (row.cost.total?.amount ?? Number.NaN), 0)).toBeCloseTo(byProvider.total.total?.amount ?? 0, 6);
+        expect(byProvider.rows.reduce((sum, row) => sum + (row.cost.total?.amount ?? Number.NaN), 0)).toBeCloseTo(
+          byProvider.total.total?.amount ?? 0,
+          6,
+        );
         const days = await costs.report({ by: "day" });
         expect(days.rows.reduce((sum, row) => sum + (row.cost.total?.amount ?? Number.NaN), 0)).toBeCloseTo(expected(), 2);
         await resources.updateState("aws/us-east-1/machine/i-2", "stopped");
@@ -77,7 +80,9 @@ describe.concurrent("costs", () => {
     withBed(
       async (bed) => {
         const spec = await bed.script(["print(1)"]);
-        await expect(bed.runctl.train({ ...spec, budget: { maxCost: 5 } })).rejects.toMatchObject({ code: expect.stringMatching(/^RUNCTL_/) });
+        await expect(bed.runctl.train({ ...spec, budget: { maxCost: 5 } })).rejects.toMatchObject({
+          code: expect.stringMatching(/^RUNCTL_/),
+        });
         const result = await (await bed.runctl.train(spec)).result();
         expect(result.cost.complete).toBe(false);
         expect(result.cost.total).toBeUndefined();
@@ -86,11 +91,14 @@ describe.concurrent("costs", () => {
       {
         wrap: (provider) => ({
           ...provider,
-          offers: async (request, options) => (await provider.offers(request, options)).map((offer) => ({ ...offer, pricePerHour: undefined })),
+          offers: async (request, options) =>
+            (await provider.offers(request, options)).map((offer) => ({ ...offer, pricePerHour: undefined })),
           create: async (intent, options) => {
             const made = await provider.create(intent, options);
             const [machine] = made.kind === "created" ? made.machines : [];
-            return machine === undefined || made.kind !== "created" ? made : { ...made, machines: [{ ...machine, pricePerHour: undefined }] };
+            return machine === undefined || made.kind !== "created"
+              ? made
+              : { ...made, machines: [{ ...machine, pricePerHour: undefined }] };
           },
           find: async (query) => {
             const found = await provider.find(query);
@@ -103,10 +111,17 @@ describe.concurrent("costs", () => {
   it("S-19: list filters, sorts and limits; exports agree; watch yields", () =>
     withBed(async (bed) => {
       const { resources } = bed.runctl;
-      await resources.register({ ref: "aws/us-east-1/machine/i-1", project: "a", user: "u1", pricePerHour: usd(2), tags: { team: "<red>" } });
+      await resources.register({
+        ref: "aws/us-east-1/machine/i-1",
+        project: "a",
+        user: "u1",
+        pricePerHour: usd(2),
+        tags: { team: "<red>" },
+      });
       await resources.register({ ref: "aws/us-east-1/machine/i-2", project: "b", user: "u2", pricePerHour: usd(3), name: 'x,"y"' });
       await resources.register({ ref: "runpod/machine/p-1", project: "a", user: "u2", pricePerHour: usd(1), state: "stopped" });
-      const ids = async (filter: Parameters<typeof resources.list>[0]): Promise<string[]> => (await resources.list(filter)).map((each) => each.ref.id);
+      const ids = async (filter: Parameters<typeof resources.list>[0]): Promise<string[]> =>
+        (await resources.list(filter)).map((each) => each.ref.id);
       expect(await ids({ platform: "aws", sort: "cost" })).toEqual(["i-2", "i-1"]);
       expect((await ids({ project: "a" })).sort()).toEqual(["i-1", "p-1"]);
       expect(await ids({ user: "u2", state: "stopped" })).toEqual(["p-1"]);

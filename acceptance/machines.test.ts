@@ -37,7 +37,8 @@ describe.concurrent("machines", () => {
       const busy = (await bed.runctl.machines.list({ runId: run.id }))[0]?.id ?? "";
       const alone = await bed.runctl.machines.create({ provider: "local", wait: true });
       const fresh = bed.open({ clock });
-      const reasons = async (id: string, force = false): Promise<string[]> => (await fresh.cleanup.explain(id, { force })).reasons.map(({ id: reason }) => reason);
+      const reasons = async (id: string, force = false): Promise<string[]> =>
+        (await fresh.cleanup.explain(id, { force })).reasons.map(({ id: reason }) => reason);
       await expect(fresh.machines.terminate(alone.id)).rejects.toMatchObject({ code: "RUNCTL_CLEANUP_REFUSED" });
       expect(await reasons(alone.id)).toEqual(["too-young"]);
       clock.jump(HOUR);
@@ -137,7 +138,9 @@ describe.concurrent("machines", () => {
         const [record] = await bed.runctl.resources.list({ runId: run.id });
         expect(record?.state).not.toBe("ended");
         const before = record?.cost.known.amount ?? 0;
-        await eventually(async () => expect((await bed.runctl.resources.list({ runId: run.id }))[0]?.cost.known.amount).toBeGreaterThan(before));
+        await eventually(async () =>
+          expect((await bed.runctl.resources.list({ runId: run.id }))[0]?.cost.known.amount).toBeGreaterThan(before),
+        );
         failing = false;
         expect((await run.result()).status).toBe("succeeded");
         await bed.mustBeEmpty();

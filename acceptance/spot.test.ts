@@ -58,7 +58,11 @@ describe.concurrent("interruptions", () => {
 
   it("P-15: interruptions consume no crash retries; a crash after one is a crash", () =>
     withBed(async (bed) => {
-      const spec = await bed.script(["import os, sys", "if os.environ['RUNCTL_ATTEMPT'] == '4': sys.exit(5)", ...COUNTING], { args: ["1000", "0.1"], market: "spot", retries: { failures: 0 } });
+      const spec = await bed.script(["import os, sys", "if os.environ['RUNCTL_ATTEMPT'] == '4': sys.exit(5)", ...COUNTING], {
+        args: ["1000", "0.1"],
+        market: "spot",
+        retries: { failures: 0 },
+      });
       const run = await bed.runctl.train(spec);
       await interrupt(bed, run, 3);
       const result = await run.result();
@@ -75,7 +79,9 @@ describe.concurrent("interruptions", () => {
       const result = await run.result();
       expect(result.status).toBe("failed");
       expect(result.attempts.map((attempt) => attempt.outcome)).toEqual(["failed", "failed", "failed"]);
-      const gaps = result.attempts.slice(1).map((attempt, at) => Date.parse(attempt.startedAt ?? "") - Date.parse(result.attempts[at]?.endedAt ?? ""));
+      const gaps = result.attempts
+        .slice(1)
+        .map((attempt, at) => Date.parse(attempt.startedAt ?? "") - Date.parse(result.attempts[at]?.endedAt ?? ""));
       expect(gaps[0]).toBeGreaterThanOrEqual(1_000);
       expect(gaps[1]).toBeGreaterThanOrEqual(2_000);
       expect(result.cost.total?.amount).toBeGreaterThan(0);
