@@ -12,7 +12,7 @@ import time
 from typing import Any, Dict, List, Optional
 
 from runctl_agent.context import Cancelled, SetupError
-from runctl_agent.deps import env_cache, pythons
+from runctl_agent.deps import building, env_cache, pythons
 from runctl_agent.deps import python_env as deps
 from runctl_agent.deps.python_env import PythonEnv
 
@@ -342,14 +342,14 @@ class InstallCases(DepsCase):
         ]
         results: List[Any] = []
         built: List[str] = []
-        original = deps._Builder._build
+        original = building.Builder._build
 
         def counting(builder: Any, target: str) -> Dict[str, Any]:
             built.append(target)
             return original(builder, target)
 
-        deps._Builder._build = counting  # type: ignore[method-assign]
-        self.addCleanup(setattr, deps._Builder, "_build", original)
+        building.Builder._build = counting  # type: ignore[method-assign]
+        self.addCleanup(setattr, building.Builder, "_build", original)
 
         def go(attempt: Attempt) -> None:
             attempt.write("requirements.txt", "alpha\n")

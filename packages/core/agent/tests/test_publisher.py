@@ -534,7 +534,7 @@ class PaceTest(CheckpointCase):
         folders = look(self.base + "/dir").folders
         self.assertFalse(pace.due(4.9, self.base + "/dir", folders))
         self.assertTrue(pace.due(5.1, self.base + "/dir", folders))
-        pace.checked(0.02)
+        pace.checked(9.0, 0.02)
         self.assertAlmostEqual(pace.pause, 2.0)
 
 

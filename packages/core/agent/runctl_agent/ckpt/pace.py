@@ -12,6 +12,8 @@ FAST = 0.1
 """Seconds between two looks while a save is being followed."""
 CHECK = 0.25
 """Seconds between two looks at the folders' own times, which tell of new, renamed and deleted files."""
+AWAKE = 3.0
+"""Seconds for which the folders are looked at as fast as that after something stirred: saves come in rows."""
 WHOLE = 1.0
 """Seconds after which everything is looked at although no folder changed: files that are rewritten in place."""
 MAX = 10.0
@@ -25,6 +27,7 @@ class Pace:
     def __init__(self) -> None:
         self._idle = False
         self._whole_at = 0.0
+        self._awake_until = 0.0
         self.pause = FAST
         """Seconds until the next call of `due`."""
 
@@ -36,14 +39,16 @@ class Pace:
         """A look took `cost` seconds; `waiting`: something has not come to rest yet."""
         self._idle = not waiting
         if waiting:
+            self._awake_until = now + AWAKE
             self.pause = min(MAX, max(FAST, cost / SHARE))
         else:
-            self.pause = CHECK
+            self.pause = FAST if now < self._awake_until else CHECK
             self._whole_at = now + min(MAX, max(WHOLE, cost / IDLE_SHARE))
 
-    def checked(self, cost: float) -> None:
+    def checked(self, now: float, cost: float) -> None:
         """Only the folders' times were looked at."""
-        self.pause = min(MAX, max(CHECK, cost / IDLE_SHARE))
+        awake = now < self._awake_until
+        self.pause = min(MAX, max(FAST, cost / SHARE) if awake else max(CHECK, cost / IDLE_SHARE))
 
 
 def stirred(root: str, folders: "Dict[str, int]") -> bool:

@@ -191,7 +191,7 @@ class Publisher:
                 now = time.monotonic()
                 pace.looked(now, now - began, bool(waiting))
             else:
-                pace.checked(time.monotonic() - began)
+                pace.checked(began, time.monotonic() - began)
 
     def _guarded_look(self, final: bool) -> "List[str]":
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 
 from ..context import SetupError
 
@@ -13,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, List
 
-    from ..context import Context
 
 _PROBE = """
 import json, sys, sysconfig, importlib.util as u
@@ -43,18 +41,6 @@ class Python:
         self.frameworks: "List[str]" = [str(name) for name in frameworks] if isinstance(frameworks, list) else []
         """Large packages that the machine brings, built for its GPU: what an image is chosen for, and gigabytes to fetch again."""
         self.identity = "%s-%s-%s-%s" % (facts["implementation"], facts["version"], facts["platform"], facts["soabi"])
-
-
-def system_python(ctx: "Context") -> str:
-    """The interpreter for `python3`: the one on the run's own PATH if it sets one, else the one the agent was started with. No process is run."""
-    path = (ctx.attempt.get("env") or {}).get("PATH")
-    if path:
-        import shutil
-
-        found = shutil.which("python3", path=path)
-        if found:
-            return found
-    return sys.executable or "python3"
 
 
 def probe(interpreter: str, env: "Dict[str, str]") -> Python:

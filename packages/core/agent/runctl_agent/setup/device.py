@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..programs import which
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional
@@ -28,9 +30,7 @@ def gpu_count(env: "Optional[Dict[str, str]]" = None) -> int:
 
 
 def _listed(path: "Optional[str]") -> "Optional[int]":
-    import shutil
-
-    program = shutil.which("nvidia-smi", path=path)
+    program = which("nvidia-smi", path)
     if program is None:
         return None
     import subprocess

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..context import SetupError
-from . import container, distributed, script
+from . import script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def command_line(ctx: "Context", python_env: "PythonEnv", env: "Dict[str, str]")
         merged.update(python_env.env)
     settings = ctx.attempt.get("distributed")
     if settings:
+        from . import distributed
+
         mended = not inside and distributed.require_torch(interpreter, merged, ctx.work)
         argv = distributed.torchrun(ctx, argv, interpreter, merged, mended)
         stop = (ctx.attempt.get("checkpoints") or {}).get("stopSignal") or (ctx.attempt.get("stop") or {}).get("signal")
@@ -35,6 +37,8 @@ def command_line(ctx: "Context", python_env: "PythonEnv", env: "Dict[str, str]")
         # Unbuffered, as torchrun's own python -u would be.
         merged.setdefault("PYTHONUNBUFFERED", "1")
     if inside:
+        from . import container
+
         return container.run_argv(ctx, argv, merged)
     return argv, merged
 
