@@ -33,7 +33,7 @@ const EXAMPLES: Record<string, RegExp> = {
 for (const [name, end] of Object.entries(EXAMPLES)) {
   it(`examples/${name} runs and leaves nothing behind`, { timeout: 120_000 }, async () => {
     const { code, output } = await run(name);
-    expect(output).toMatch(end);
+    expect(output, output).toMatch(end);
     expect(code).toBe(0);
     expect(await leftovers()).toEqual([]);
   });
@@ -52,7 +52,7 @@ for (const [name, end] of Object.entries(CONDITIONAL)) {
     expect(code).toBe(0);
     expect(await leftovers()).toEqual([]);
     if (missing !== undefined) context.skip(missing);
-    expect(output).toMatch(end);
+    expect(output, output).toMatch(end);
   });
 }
 
