@@ -83,7 +83,11 @@ export class Parts {
   }
 
   engine(): Promise<Engine> {
-    this.#engine ??= this.#makeEngine();
+    this.#engine ??= this.#makeEngine().catch((error: unknown) => {
+      // What went wrong may be mended: the next call tries again.
+      this.#engine = undefined;
+      throw error;
+    });
     return this.#engine;
   }
 

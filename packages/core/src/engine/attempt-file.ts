@@ -4,7 +4,7 @@ import type { HostAccess } from "../provider/object-store.ts";
 import { pathToFileUri } from "../storage/file-uri.ts";
 import { schemeOf } from "../storage/location.ts";
 import { limitsOf } from "./execute-plan.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { type AttemptRecord, machineOf } from "./run-state.ts";
 import { runKey } from "./store-keys.ts";
 
@@ -22,7 +22,7 @@ interface Stores {
 
 /** Everything the host agent needs for an attempt, and apart from it the secrets of its stores. */
 export async function attemptFile(
-  driver: RunDriver,
+  driver: DriverPort,
   record: AttemptRecord,
 ): Promise<{ file: AttemptFile; storeSecrets: Record<string, Record<string, string>> }> {
   const { state, context } = driver;
@@ -89,12 +89,12 @@ export async function attemptFile(
   return { file, storeSecrets: stores.secrets };
 }
 
-function argvOf(spec: RunDriver["state"]["spec"]): string[] {
+function argvOf(spec: DriverPort["state"]["spec"]): string[] {
   if (spec.command !== undefined) return [...spec.command, ...spec.args];
   return ["python3", spec.script ?? "", ...spec.args];
 }
 
-async function checkpointPart(driver: RunDriver, record: AttemptRecord, stores: Stores): Promise<AttemptFile["checkpoints"]> {
+async function checkpointPart(driver: DriverPort, record: AttemptRecord, stores: Stores): Promise<AttemptFile["checkpoints"]> {
   const { checkpoints, metrics } = driver.state.spec;
   if (checkpoints === false) return null;
   let place = { store: 0, key: `${runKey(driver.runId)}ckpt/` };
@@ -113,7 +113,7 @@ async function checkpointPart(driver: RunDriver, record: AttemptRecord, stores: 
   };
 }
 
-function containerPart(driver: RunDriver): AttemptFile["container"] {
+function containerPart(driver: DriverPort): AttemptFile["container"] {
   const { container, volumes } = driver.state.spec;
   if (container === "none") return null;
   return {
@@ -126,7 +126,7 @@ function containerPart(driver: RunDriver): AttemptFile["container"] {
   };
 }
 
-async function addStore(driver: RunDriver, stores: Stores, uri: string, mode: "read" | "write"): Promise<number> {
+async function addStore(driver: DriverPort, stores: Stores, uri: string, mode: "read" | "write"): Promise<number> {
   const access: HostAccess = await driver.context.store(uri).hostAccess(uri, { mode, ttlMs: ACCESS_TTL_MS });
   const { secrets, ...open } = access;
   const index = stores.list.length;
@@ -137,7 +137,7 @@ async function addStore(driver: RunDriver, stores: Stores, uri: string, mode: "r
 
 /** A location as store and key: one object, or a prefix that ends in "/". */
 async function locate(
-  driver: RunDriver,
+  driver: DriverPort,
   stores: Stores,
   location: string,
   mode: "read" | "write",

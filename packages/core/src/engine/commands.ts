@@ -18,6 +18,8 @@ export type Command =
   | { do: "settle-intent"; key: string; intentId: string }
   | { do: "plan-attempt"; key: string; machineId: string; attempt: number }
   | { do: "start-host"; key: string; attempt: number }
+  /** Stop or cancel came before the host was known to have started: find out whether it has. */
+  | { do: "call-off"; key: string; attempt: number; outcome: "cancelled" | "stopped" | "suspended"; cause: string }
   | { do: "control"; key: string; attempt: number; command: ControlCommand; op: string }
   /** Ask the project's budget for more before the attempt's allowance is used up. */
   | { do: "renew-allowance"; key: string; attempt: number }

@@ -6,12 +6,12 @@ import { isoNow } from "../util/clock.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { failureOf, outcomeOf } from "./outcome.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { heardKey, type RunState } from "./run-state.ts";
 import { attemptKey, runUri } from "./store-keys.ts";
 
 /** Turns the host's own events into log events. Each is recorded once, however often it is read. */
-export async function recordHostEvents(driver: RunDriver, attempt: number, events: readonly HostEvent[]): Promise<void> {
+export async function recordHostEvents(driver: DriverPort, attempt: number, events: readonly HostEvent[]): Promise<void> {
   const out: RunLogEvent[] = [];
   for (const event of events) {
     switch (event.type) {
@@ -51,7 +51,7 @@ function isRecorded(state: RunState, event: RunLogEvent): boolean {
  * Ends an attempt by the host's last word: `final` as read from the host, else from the store, else there is none and the
  * machine was taken away. Checkpoints that were published and never told are found in the store first.
  */
-export async function conclude(driver: RunDriver, attempt: number, told?: HostFinal | undefined, cause = "machine-gone"): Promise<void> {
+export async function conclude(driver: DriverPort, attempt: number, told?: HostFinal | undefined, cause = "machine-gone"): Promise<void> {
   const final = told ?? (await finalFromStore(driver, attempt));
   await adoptPublished(driver, attempt);
   await driver.update((state) => {
@@ -93,7 +93,7 @@ export async function conclude(driver: RunDriver, attempt: number, told?: HostFi
   });
 }
 
-async function finalFromStore(driver: RunDriver, attempt: number): Promise<HostFinal | undefined> {
+async function finalFromStore(driver: DriverPort, attempt: number): Promise<HostFinal | undefined> {
   const uri = `${driver.state.storeUri}${attemptKey(driver.runId, attempt)}final.json`;
   try {
     const parsed = finalSchema.safeParse(JSON.parse(new TextDecoder().decode(await driver.context.store(uri).get(uri))));
@@ -104,7 +104,7 @@ async function finalFromStore(driver: RunDriver, attempt: number): Promise<HostF
   }
 }
 
-async function adoptPublished(driver: RunDriver, attempt: number): Promise<void> {
+async function adoptPublished(driver: DriverPort, attempt: number): Promise<void> {
   if (driver.state.spec.checkpoints === false) return;
   const { storeUri } = driver.state;
   const known = new Set(driver.state.checkpoints.map((checkpoint) => checkpoint.ref.location));
@@ -127,7 +127,7 @@ function checkpointKey(runId: string, checkpoint: { attempt: number; seq: number
   return `runs/${runId}/ckpt/${checkpoint.attempt}/${String(checkpoint.seq).padStart(6, "0")}/manifest.json`;
 }
 
-async function readCheckpoint(driver: RunDriver, attempt: number, manifestKey: string): Promise<RunLogEvent | undefined> {
+async function readCheckpoint(driver: DriverPort, attempt: number, manifestKey: string): Promise<RunLogEvent | undefined> {
   const uri = `${driver.state.storeUri}${manifestKey}`;
   try {
     const manifest = publishedManifestSchema.parse(JSON.parse(new TextDecoder().decode(await driver.context.store(uri).get(uri))));

@@ -69,7 +69,10 @@ function arming(state: RunState, attempt: AttemptRecord, env: DecideEnv, look: C
   if (cancel !== undefined || stop !== undefined || suspend !== undefined) {
     const cause = cancel !== undefined ? "cancel" : stop !== undefined ? "stop" : "suspend";
     const outcome = cancel !== undefined ? "cancelled" : stop !== undefined ? "stopped" : "suspended";
-    return { commands: [endAttempt(state, n, outcome, cause, env.now)] };
+    // A start by a process that died may have reached the host: it is asked before the attempt is called off.
+    const asked = Date.parse((cancel ?? stop ?? suspend)?.at ?? attempt.plannedAt) + CANCEL_PATIENCE_MS;
+    if (machineOf(state, attempt).owned && env.now >= asked) return { commands: [endAttempt(state, n, outcome, cause, env.now)] };
+    return { commands: [{ do: "call-off", key: `call-off/${n}`, attempt: n, outcome, cause }, look], wakeAt: asked };
   }
   // No host counts yet: until then the money is ours to watch.
   const givenUpAt = Date.parse(attempt.plannedAt) + Math.min(ARM_TIMEOUT_MS, attempt.allowance.hardSeconds * 1000);

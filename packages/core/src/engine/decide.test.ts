@@ -135,6 +135,15 @@ describe("decide", () => {
     expect(command?.do === "append" ? command.events[0] : undefined).toMatchObject({ type: "run-ended", status: "cancelled" });
   });
 
+  it("P-07: cancel before the host is known to have started asks it first, and ends our own machine after a while anyway", () => {
+    const events = [...BOUGHT, planned(1), { type: "user-request", request: "cancel" }] satisfies RunLogEvent[];
+    expect(kinds(stateAfter(events), 6)).toEqual(["call-off", "look"]);
+    const late = decide(stateAfter(events), env(60)).commands;
+    expect(late[0]).toMatchObject({ do: "append", events: [{ type: "attempt-ended", outcome: "cancelled" }] });
+    const used: RunLogEvent[] = [{ type: "machine-used", machine: machine() }, planned(1), { type: "user-request", request: "cancel" }];
+    expect(kinds(stateAfter(used), 600)).toEqual(["call-off", "look"]);
+  });
+
   it("S-14: suspend saves first, then stops the machine; start goes on on the same one", () => {
     const running = [...BOUGHT, planned(1), ...started(1, 6), { type: "user-request", request: "suspend" }] satisfies RunLogEvent[];
     const [, , tell] = decide(stateAfter(running), env(10)).commands;

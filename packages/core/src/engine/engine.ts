@@ -8,6 +8,7 @@ import { evolve } from "./evolve.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent, UserRequest } from "./log-events.ts";
 import { DriverStopped, RunDriver } from "./run-driver.ts";
+import { asEndedSummary } from "./run-records.ts";
 import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
 import type { ProgressTracker } from "./run-metrics.ts";
 import type { RunState } from "./run-state.ts";
@@ -52,7 +53,11 @@ export class Engine {
       this.#mustBeOpen(runId);
       await session.start();
       const state = await requireRun(store, runId);
-      if (this.#needsNobody(state)) return "settled";
+      if (this.#needsNobody(state)) {
+        // A process that died between the end of a run and its summary left this undone.
+        if (isSettled(state)) await this.#summarise(state).catch(() => undefined);
+        return "settled";
+      }
       if (leases.judge(state.lease, await store.beats()) === "held") return "held";
       if (this.#drivers.has(runId)) return "driving";
       const taken: RunLogEvent = { type: "lease-taken", session: session.id };
@@ -195,6 +200,11 @@ export class Engine {
 
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  async #summarise(state: RunState): Promise<void> {
+    const { state: store, stateId, clock } = this.context;
+    await store.compact(runStream(state.runId), asEndedSummary(state, stateId, clock.now()));
   }
 
   async #release(driver: RunDriver): Promise<void> {

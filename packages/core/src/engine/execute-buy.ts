@@ -11,7 +11,7 @@ import { limitsOf } from "./execute-plan.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { hasProjectBudget, setAside } from "./project-budget.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import type { RunState } from "./run-state.ts";
 import { spentUsd } from "./spent.ts";
 
@@ -19,7 +19,7 @@ import { spentUsd } from "./spent.ts";
 const COOL_DOWN_MS = 5 * 60_000;
 
 /** Chooses the best offer of now and records the intent to buy it. Nothing is bought yet. */
-export async function buy(driver: RunDriver): Promise<void> {
+export async function buy(driver: DriverPort): Promise<void> {
   const { providers, clock, slots } = driver.context;
   const { state } = driver;
   const madeAt = state.version;
@@ -55,7 +55,7 @@ export async function buy(driver: RunDriver): Promise<void> {
 }
 
 /** Money set aside for this run before it is spent; null: the project has no limit. */
-async function projectAllowance(driver: RunDriver, offer: Offer): Promise<number | null> {
+async function projectAllowance(driver: DriverPort, offer: Offer): Promise<number | null> {
   const { context, state } = driver;
   if (!hasProjectBudget(context.projectBudget)) return null;
   const price = (offer.maxPricePerHour ?? offer.pricePerHour)?.amount;
@@ -64,7 +64,7 @@ async function projectAllowance(driver: RunDriver, offer: Offer): Promise<number
   return setAside(context, { runId: driver.runId, spentUsd: spentUsd(state, context.clock.now()).usd, priceUsdPerHour: price, heldUsd: 0 });
 }
 
-async function outOfProjectBudget(driver: RunDriver, madeAt: number): Promise<void> {
+async function outOfProjectBudget(driver: DriverPort, madeAt: number): Promise<void> {
   driver.context.slots.release(driver.runId);
   const error = new BudgetExceededError({
     what: "The project's budget has no room for this run.",
@@ -107,7 +107,7 @@ function coolingPools(state: RunState, now: number): string[] {
     .map((intent) => intent.offer.id);
 }
 
-function intentFor(driver: RunDriver, offer: Offer): Intent {
+function intentFor(driver: DriverPort, offer: Offer): Intent {
   const { state, context } = driver;
   const id = randomId(context.random, 20);
   const now = context.clock.now();
@@ -160,7 +160,7 @@ function safe(text: string): string {
     .slice(0, 12);
 }
 
-async function noOffer(driver: RunDriver, failures: string[], madeAt: number): Promise<void> {
+async function noOffer(driver: DriverPort, failures: string[], madeAt: number): Promise<void> {
   const { state, context } = driver;
   context.slots.release(driver.runId);
   const error = new NoCapacityError({

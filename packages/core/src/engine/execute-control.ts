@@ -1,10 +1,10 @@
 import { UnsupportedCapabilityError } from "../errors/kinds.ts";
 import type { ControlCommand } from "../host/host-client.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 
 /** Tells the attempt's host something; told twice is done once by the host. */
-export async function control(driver: RunDriver, attempt: number, command: ControlCommand, op: string): Promise<void> {
+export async function control(driver: DriverPort, attempt: number, command: ControlCommand, op: string): Promise<void> {
   const record = driver.state.attempts.find((candidate) => candidate.number === attempt);
   if (record === undefined || record.outcome !== undefined) return;
   const { machine } = machineOf(driver.state, record);

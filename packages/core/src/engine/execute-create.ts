@@ -6,11 +6,11 @@ import { isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import type { IntentState } from "./run-state.ts";
 
 /** Sends a recorded intent and records what became of it. Safe to repeat: the intent's bytes are the token. */
-export async function create(driver: RunDriver, intentId: string): Promise<void> {
+export async function create(driver: DriverPort, intentId: string): Promise<void> {
   const { providers, clock, stateId, session } = driver.context;
   const known = driver.state.intents[intentId];
   if (known === undefined) return;
@@ -77,7 +77,7 @@ function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
  * Finds out what became of an intent that nobody wants any more: a machine is taken over (and then ended by policy), absence in
  * two complete listings after the settle window makes the intent void. Never closed on less (host-and-state.md §5).
  */
-export async function settleIntent(driver: RunDriver, intentId: string): Promise<void> {
+export async function settleIntent(driver: DriverPort, intentId: string): Promise<void> {
   const { providers, clock, stateId, pollers } = driver.context;
   const known = driver.state.intents[intentId];
   if (known === undefined) return;

@@ -1,18 +1,23 @@
-import { UnsupportedCapabilityError } from "../errors/kinds.ts";
+import { TimeoutError, UnsupportedCapabilityError } from "../errors/kinds.ts";
+import type { TrainingProvider } from "../provider/provider.ts";
+import type { ResourceRef } from "../provider/resource.ts";
 import { sleep } from "../util/sleep.ts";
+import { within } from "../util/within.ts";
 import { sawMachine } from "./machine-sight.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 
 /** How often a provider is asked again before an alarm says that a machine does not end. */
 const ALARM_AFTER = 3;
+/** A provider that answers nothing must not hold a run back for ever. */
+const CALL_LIMIT_MS = 120_000;
 const DONE = { terminate: "terminated", stop: "stopped", start: "started" } as const;
-const tries = new WeakMap<RunDriver, Map<string, number>>();
+const tries = new WeakMap<DriverPort, Map<string, number>>();
 
 /**
  * Ends, stops or starts a machine: the wish is durable first, then the call, then we look until it is so. A delete that lies is
  * seen by the next listing and sent again; the record is never closed on the provider's word alone.
  */
-export async function endMachine(driver: RunDriver, machineId: string, action: "terminate" | "stop" | "start"): Promise<void> {
+export async function endMachine(driver: DriverPort, machineId: string, action: "terminate" | "stop" | "start"): Promise<void> {
   const { providers, clock, pollers } = driver.context;
   const record = driver.state.machines[machineId];
   if (record === undefined) return;
@@ -26,9 +31,7 @@ export async function endMachine(driver: RunDriver, machineId: string, action: "
   }
   countTry(driver, machineId);
   try {
-    if (action === "terminate") await provider.terminate(record.machine.ref);
-    else if (provider[action] === undefined) throw unsupported(provider.name, action);
-    else await provider[action](record.machine.ref);
+    await within(clock, CALL_LIMIT_MS, `${provider.name}.${action}`, ask(provider, record.machine.ref, action));
   } catch (error) {
     await raiseAlarm(driver, machineId, action);
     throw error;
@@ -48,15 +51,23 @@ export async function endMachine(driver: RunDriver, machineId: string, action: "
     if (look > 0 || provider.capabilities.settleMs !== 0) await sleep(clock, Math.min(pollMs, 50 * 2 ** look), driver.signal);
   }
   await raiseAlarm(driver, machineId, action);
+  // Not done yet: asked again, with growing pauses.
+  throw new TimeoutError({ what: `${machineId} was asked to ${action} and is not seen to be ${DONE[action]} yet.` });
 }
 
-function countTry(driver: RunDriver, machineId: string): void {
+async function ask(provider: TrainingProvider, ref: ResourceRef, action: "terminate" | "stop" | "start"): Promise<void> {
+  if (action === "terminate") return provider.terminate(ref);
+  if (provider[action] === undefined) throw unsupported(provider.name, action);
+  return provider[action](ref);
+}
+
+function countTry(driver: DriverPort, machineId: string): void {
   const counts = tries.get(driver) ?? new Map<string, number>();
   counts.set(machineId, (counts.get(machineId) ?? 0) + 1);
   tries.set(driver, counts);
 }
 
-async function raiseAlarm(driver: RunDriver, machineId: string, action: keyof typeof DONE): Promise<void> {
+async function raiseAlarm(driver: DriverPort, machineId: string, action: keyof typeof DONE): Promise<void> {
   const id = `not-${DONE[action]}/${machineId}`;
   if ((tries.get(driver)?.get(machineId) ?? 0) < ALARM_AFTER || driver.state.alarms.includes(id)) return;
   await driver.fact({

@@ -1,7 +1,7 @@
 import { selectResume } from "../checkpoint/published.ts";
 import { randomId } from "../util/random.ts";
 import { openIntent } from "./decide-train.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import type { MachineRecord, RunState } from "./run-state.ts";
 import { spentUsd, trainedMs } from "./spent.ts";
 import { runUri } from "./store-keys.ts";
@@ -14,7 +14,7 @@ const SAVE_RESERVE_SECONDS = 30;
 const STOP_SECONDS = 3;
 
 /** Decides with what the next attempt starts: checkpoint candidates, nonce, allowance. */
-export async function planAttempt(driver: RunDriver, machineId: string, attempt: number): Promise<void> {
+export async function planAttempt(driver: DriverPort, machineId: string, attempt: number): Promise<void> {
   const { state } = driver;
   const machine = state.machines[machineId];
   if (machine === undefined || openIntent(state) !== undefined) return;
@@ -37,7 +37,7 @@ export async function planAttempt(driver: RunDriver, machineId: string, attempt:
 
 /** Manifests to resume from, best first, and why others are passed over. */
 async function resumeCandidates(
-  driver: RunDriver,
+  driver: DriverPort,
   attempt: number,
 ): Promise<{ resume: string[]; rejected: Array<{ path: string; reason: string }> }> {
   const { state } = driver;

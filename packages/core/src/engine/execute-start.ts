@@ -3,11 +3,11 @@ import { errorKind } from "../errors/runctl-error.ts";
 import { isoNow } from "../util/clock.ts";
 import { attemptFile } from "./attempt-file.ts";
 import { failureRecord } from "./failure.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 
 /** Brings the agent and the attempt to the machine and starts them. Starting twice is one start (the host's bootstrap sees to it). */
-export async function startHost(driver: RunDriver, attempt: number): Promise<void> {
+export async function startHost(driver: DriverPort, attempt: number): Promise<void> {
   const record = driver.state.attempts.find((candidate) => candidate.number === attempt);
   if (record === undefined || record.outcome !== undefined || record.armedAt !== undefined) return;
   const { machine } = machineOf(driver.state, record);

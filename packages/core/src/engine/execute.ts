@@ -1,6 +1,7 @@
 import type { Command } from "./commands.ts";
 import { conclude } from "./conclude.ts";
 import { buy } from "./execute-buy.ts";
+import { callOff } from "./execute-call-off.ts";
 import { control } from "./execute-control.ts";
 import { create, settleIntent } from "./execute-create.ts";
 import { endMachine } from "./execute-machine.ts";
@@ -9,10 +10,10 @@ import { startHost } from "./execute-start.ts";
 import { applyExistingMachine } from "./execute-use.ts";
 import { prune } from "./prune.ts";
 import { renewAllowance } from "./renew-allowance.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 
 /** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
-export async function execute(driver: RunDriver, command: Command): Promise<void> {
+export async function execute(driver: DriverPort, command: Command): Promise<void> {
   await driver.gate();
   switch (command.do) {
     case "buy":
@@ -27,6 +28,8 @@ export async function execute(driver: RunDriver, command: Command): Promise<void
       return planAttempt(driver, command.machineId, command.attempt);
     case "start-host":
       return startHost(driver, command.attempt);
+    case "call-off":
+      return callOff(driver, command.attempt, command.outcome, command.cause);
     case "control":
       return control(driver, command.attempt, command.command, command.op);
     case "conclude":

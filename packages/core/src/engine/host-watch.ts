@@ -5,7 +5,7 @@ import { sleep } from "../util/sleep.ts";
 import { conclude, recordHostEvents } from "./conclude.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 
 /** Looks at most this often, however often the host's folder changes. */
@@ -16,7 +16,7 @@ const FAR_POLL_MS = 5_000;
 const UNREACHABLE_ALARM_MS = 10 * 60_000;
 
 /** Follows one attempt on its host and records what it says, until stopped. An unreachable host is not a dead one. */
-export function watchHost(driver: RunDriver, attempt: number, onSeen: () => void = () => undefined): () => void {
+export function watchHost(driver: DriverPort, attempt: number, onSeen: () => void = () => undefined): () => void {
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, driver.signal]);
   void follow(driver, attempt, signal, onSeen).catch((error: unknown) => {
@@ -26,7 +26,7 @@ export function watchHost(driver: RunDriver, attempt: number, onSeen: () => void
   return () => stop.abort();
 }
 
-async function follow(driver: RunDriver, attempt: number, signal: AbortSignal, onSeen: () => void): Promise<void> {
+async function follow(driver: DriverPort, attempt: number, signal: AbortSignal, onSeen: () => void): Promise<void> {
   const { clock, logger } = driver.context;
   let unreachableSince: number | undefined;
   while (!signal.aborted) {
@@ -49,7 +49,7 @@ async function follow(driver: RunDriver, attempt: number, signal: AbortSignal, o
   }
 }
 
-async function withSession(driver: RunDriver, attempt: number, signal: AbortSignal, reached: () => void): Promise<void> {
+async function withSession(driver: DriverPort, attempt: number, signal: AbortSignal, reached: () => void): Promise<void> {
   const { providers, clock, host } = driver.context;
   const planned = driver.state.attempts.find((candidate) => candidate.number === attempt);
   if (planned === undefined) return;
@@ -96,7 +96,7 @@ async function withSession(driver: RunDriver, attempt: number, signal: AbortSign
   }
 }
 
-async function record(driver: RunDriver, attempt: number, observation: HostObservation, before: Partial<HostObservation>): Promise<void> {
+async function record(driver: DriverPort, attempt: number, observation: HostObservation, before: Partial<HostObservation>): Promise<void> {
   const events: RunLogEvent[] = [];
   const known = driver.state.attempts.find((candidate) => candidate.number === attempt);
   const status = observation.status;
@@ -118,13 +118,13 @@ async function record(driver: RunDriver, attempt: number, observation: HostObser
   await recordHostEvents(driver, attempt, observation.events);
 }
 
-async function lookNow(driver: RunDriver, attempt: number): Promise<void> {
+async function lookNow(driver: DriverPort, attempt: number): Promise<void> {
   const record = driver.state.attempts.find((candidate) => candidate.number === attempt);
   if (record === undefined) return;
   await driver.context.pollers.of(machineOf(driver.state, record).machine.ref.provider).fresh();
 }
 
-async function unreachable(driver: RunDriver, attempt: number): Promise<void> {
+async function unreachable(driver: DriverPort, attempt: number): Promise<void> {
   const id = `unreachable/${attempt}`;
   if (driver.state.alarms.includes(id)) return;
   await driver.fact({

@@ -1,11 +1,11 @@
 import { EarlyStopper } from "../metrics/early-stopper.ts";
 import { MetricReader } from "../metrics/metric-reader.ts";
 import { readMetricLines } from "./metric-lines.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { Waker } from "./run-view.ts";
 
 /** Reads a run's metrics as it trains and asks for a stop, checkpoint first, once the watched one no longer improves. */
-export function judgeMetrics(driver: RunDriver): () => void {
+export function judgeMetrics(driver: DriverPort): () => void {
   const stop = new AbortController();
   const waker = new Waker(driver.context.clock);
   const off = driver.onChange(() => waker.nudge());
@@ -15,7 +15,7 @@ export function judgeMetrics(driver: RunDriver): () => void {
   return () => stop.abort();
 }
 
-async function judge(driver: RunDriver, waker: Waker, signal: AbortSignal): Promise<void> {
+async function judge(driver: DriverPort, waker: Waker, signal: AbortSignal): Promise<void> {
   const { earlyStopping, metrics } = driver.state.spec;
   if (earlyStopping === undefined) return;
   const stopper = new EarlyStopper(earlyStopping);

@@ -1,7 +1,7 @@
 import { isoNow } from "../util/clock.ts";
 import type { Evidence, RunLogEvent } from "./log-events.ts";
 import type { Listing } from "./provider-poller.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import type { RunState } from "./run-state.ts";
 
 /** Absence must be seen in this many complete listings begun after the machine must be visible (host-and-state.md §5). */
@@ -9,7 +9,7 @@ const ABSENCES = 2;
 const DEFAULT_SETTLE_MS = 60_000;
 
 /** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. False: nothing certain yet. */
-export function sawMachine(driver: RunDriver, machineId: string): (listing: Listing) => Promise<boolean> {
+export function sawMachine(driver: DriverPort, machineId: string): (listing: Listing) => Promise<boolean> {
   let absent = 0;
   // The machine is older than this: after a wall clock's jump back its creation may seem to lie in the future.
   const since = driver.context.clock.monotonic();

@@ -1,6 +1,7 @@
 import type { FindResult, TrainingProvider } from "../provider/provider.ts";
 import { formatRef, type Machine } from "../provider/resource.ts";
 import type { Clock, Timer } from "../util/clock.ts";
+import { within } from "../util/within.ts";
 
 /** One listing, with when it was begun: absence counts only in listings begun after a resource must be visible. */
 export interface Listing {
@@ -10,6 +11,9 @@ export interface Listing {
   /** The same by the clock that never jumps. */
   begunMonotonic: number;
 }
+
+/** One hung call must not blind every run. */
+const LISTING_LIMIT_MS = 120_000;
 
 type Listener = (listing: Listing) => void;
 
@@ -88,7 +92,8 @@ export class ProviderPoller {
         this.#failures += 1;
         return undefined;
       }
-      found = await this.#provider.find({ stateId: this.#stateId, kinds: ["machine"] });
+      const listing = this.#provider.find({ stateId: this.#stateId, kinds: ["machine"] });
+      found = await within(this.#clock, LISTING_LIMIT_MS, `${this.#provider.name}.find`, listing);
       this.#failures = 0;
     } catch {
       this.#failures += 1;

@@ -1,5 +1,5 @@
 import { prunePublished } from "../checkpoint/prune-published.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { openAttempt, type RunState } from "./run-state.ts";
 import { runUri } from "./store-keys.ts";
 
@@ -10,7 +10,7 @@ export function wantsPruning(state: RunState, every: number): boolean {
 }
 
 /** Removes published checkpoints that no rule keeps. Only the lease holder comes here; what an attempt resumed from stays. */
-export async function prune(driver: RunDriver): Promise<void> {
+export async function prune(driver: DriverPort): Promise<void> {
   const { state } = driver;
   if (state.spec.checkpoints === false) return;
   const attempt = openAttempt(state);

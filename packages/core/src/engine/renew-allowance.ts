@@ -1,12 +1,12 @@
 import { control } from "./execute-control.ts";
 import { limitsOf } from "./execute-plan.ts";
 import { setAside } from "./project-budget.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 import { spentUsd } from "./spent.ts";
 
 /** Sets more of the project's money aside for an attempt under way and tells its host. With nothing left the old allowance stands, and ends it. */
-export async function renewAllowance(driver: RunDriver, number: number): Promise<void> {
+export async function renewAllowance(driver: DriverPort, number: number): Promise<void> {
   const { state, context } = driver;
   const attempt = state.attempts.find((candidate) => candidate.number === number);
   if (attempt === undefined || attempt.outcome !== undefined) return;

@@ -1,5 +1,5 @@
 import { selectResume } from "../checkpoint/published.ts";
-import { CheckpointInvalidError } from "../errors/kinds.ts";
+import { CheckpointInvalidError, ConflictError } from "../errors/kinds.ts";
 import type { RunSpec } from "../spec/run-spec.ts";
 import type { EngineContext } from "./context.ts";
 import { respec } from "./respec.ts";
@@ -16,6 +16,14 @@ export async function resumeSpec(
   old: RunState,
   changes: Partial<RunSpec>,
 ): Promise<{ spec: RunSpec; from: ResumePoint }> {
+  if (old.ended === undefined) {
+    throw new ConflictError({
+      what: `Run ${old.runId} still goes on.`,
+      why: "Its retention may remove the checkpoint that the new run begins with.",
+      fix: ["Stop it first: `run.stop()` saves a checkpoint."],
+      context: { runId: old.runId },
+    });
+  }
   const { candidates, rejected } = await selectResume(context.store(old.storeUri), runUri(old.storeUri, old.runId), {});
   const newest = candidates[0];
   if (newest === undefined) {

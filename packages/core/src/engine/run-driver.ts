@@ -6,6 +6,7 @@ import { type Command, isStanding } from "./commands.ts";
 import type { EngineContext } from "./context.ts";
 import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { evolve } from "./evolve.ts";
 import { execute } from "./execute.ts";
 import { errorText } from "./failure.ts";
@@ -40,7 +41,7 @@ interface Work {
  * Drives one run: asks `decide`, carries out commands, appends what happened, asks again. All effects pass its gate: once closed,
  * or once its lease is gone, nothing of it reaches the world or the log.
  */
-export class RunDriver {
+export class RunDriver implements DriverPort {
   readonly context: EngineContext;
   readonly runId: string;
   /** Intents recorded by this driver: their create was certainly not sent by anybody else. */
@@ -112,6 +113,8 @@ export class RunDriver {
     const last = openAttempt(this.#state);
     if (open || this.isInFlight("buy") || this.isInFlight("create/") || this.isInFlight("start-host/")) return false;
     if (last !== undefined) return last.armedAt !== undefined;
+    // Nobody here can arm it: waiting would change nothing.
+    if (this.#state.secretsMissing.length > 0) return true;
     return this.#state.ended !== undefined || liveMachines(this.#state).every((machine) => !machine.owned || machine.state === "stopped");
   }
 

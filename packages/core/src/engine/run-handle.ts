@@ -61,7 +61,9 @@ export class RunHandle implements Run {
 
   async result(options: { signal?: AbortSignal | undefined } = {}): Promise<RunResult> {
     const state = await this.#untilEnded(options.signal);
-    return resultOf(state, await tailOf(this.#engine.context, state, TAIL_LINES));
+    // A store that cannot be read now must not hide how the run ended.
+    const tail = await tailOf(this.#engine.context, state, TAIL_LINES).catch(() => []);
+    return resultOf(state, tail);
   }
 
   async download(what: "outputs" | "checkpoints" | "logs", to: string, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {

@@ -2,17 +2,17 @@ import type { StandingCommand } from "./commands.ts";
 import { watchHost } from "./host-watch.ts";
 import { judgeMetrics } from "./judge-metrics.ts";
 import { sawMachine } from "./machine-sight.ts";
-import type { RunDriver } from "./run-driver.ts";
+import type { DriverPort } from "./driver-port.ts";
 
 /** Starts work that goes on until it is no longer wanted. The returned function ends it. */
-export function startStanding(driver: RunDriver, command: StandingCommand): () => void {
+export function startStanding(driver: DriverPort, command: StandingCommand): () => void {
   if (command.do === "observe") return watchHost(driver, command.attempt, () => driver.markSeen(command.key));
   if (command.do === "look") return look(driver, command);
   driver.markSeen(command.key);
   return judgeMetrics(driver);
 }
 
-function look(driver: RunDriver, command: Extract<StandingCommand, { do: "look" }>): () => void {
+function look(driver: DriverPort, command: Extract<StandingCommand, { do: "look" }>): () => void {
   const record = driver.state.machines[command.machineId];
   if (record === undefined) return () => undefined;
   const sight = sawMachine(driver, command.machineId);

@@ -89,6 +89,7 @@ export async function startRun(engine: Engine, spec: RunSpec, options: StartOpti
     (event, seq): LoggedEvent => ({ seq, at, session: context.session.id, event: event as unknown as RunLogEvent }),
   );
   const state = logged.reduce<ReturnType<typeof evolve> | undefined>((before, event) => evolve(before, event), undefined);
+  engine.standBy(runId);
   if (state !== undefined) engine.adopt(state);
   if (signal?.aborted === true) {
     await engine.request(runId, { request: "cancel", reason: "train() was aborted" });
@@ -106,6 +107,7 @@ async function sameRun(engine: Engine, runId: string, specHash: string, key: str
   const known = await loadRun(engine.context.state, runId);
   if (known === undefined) return false;
   if (known.specHash === specHash) {
+    engine.standBy(runId);
     await engine.tryDrive(runId);
     return true;
   }
