@@ -45,7 +45,6 @@ if alive guardian.pid || { [ -f ended ] && [ ! -f end.sh ]; }; then
   echo there
   exit 0
 fi
-start_of $$ && put guardian.pid "$$ $start $boot"
 now
 spent0=0 base=$up
 if [ -r guard.json ] && read -r line <guard.json; then
@@ -54,7 +53,9 @@ if [ -r guard.json ] && read -r line <guard.json; then
   case $line in *"\"$boot\""*) [ "${last:-$up}" -le "$up" ] && base=${last:-$up} ;; esac
 fi
 fed='' fed_at=$up first=1 since=$up pause=1 saved=-60 ending='' killed=''
+# First of all, for the training waits for it. Two guardians that start at once see each other below, and the supervisor's lock lets one work.
 [ -f ended ] || alive supervisor.pid || start_supervisor
+start_of $$ && put guardian.pid "$$ $start $boot"
 grep -qs "$boot" boots.jsonl || printf '{"bootId":"%s","wall":"%s","uptime":%s}\n' "$boot" "$(wall)" "$up" >>boots.jsonl
 echo armed
 exec >>agent.log 2>&1

@@ -9,12 +9,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from unittest import mock
 
 from runctl_agent import procs, records, reserve
 from runctl_agent.attempt.causes import cause_of
 from runctl_agent.attempt.control import Control
+from runctl_agent.attempt.interruption import grace_for
 from runctl_agent.attempt.limits import Limits
+from runctl_agent.attempt.status import Status
 from runctl_agent.attempt.stopping import Stopping
 from runctl_agent.attempt.tidy import tidy_folder
 from runctl_agent.journal import Journal
@@ -339,6 +343,49 @@ class CausesTest(Folder):
         os.unlink(self.path("notice.json"))
         self.assertEqual(self.cause({"code": 1, "endedUptime": 0}, full=True), "disk-full")
         self.assertEqual(self.cause({"code": 0, "endedUptime": 0}, full=True), "exit")
+
+
+class NoticeTest(Folder):
+    def decide(self, left: float, upload: "Any", grace: float = 60.0) -> "tuple[Any, str]":
+        told: "List[str]" = []
+
+        class Ctx:
+            emit = staticmethod(lambda event: None)
+            decision = staticmethod(told.append)
+
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1_000_000_000 + left))
+        with mock.patch("time.time", return_value=1_000_000_000.0):
+            found = grace_for(Ctx(), {"action": "terminate", "at": at}, grace, upload)  # type: ignore[arg-type]
+        return found, told[-1]
+
+    def test_P14_a_save_that_does_not_fit_is_skipped_and_that_is_told(self) -> None:
+        found, told = self.decide(100, 75.0)
+        self.assertEqual(found, 0.0)
+        self.assertIn("no new checkpoint is asked for: its upload takes 75 s, 100 s are left", told)
+        self.assertEqual(
+            self.decide(100, 60.0), (39.0, "the job is told to save: 100 s are left, an upload takes 60 s")
+        )
+        self.assertEqual(self.decide(100, None)[0], 60.0)
+        self.assertEqual(self.decide(-5, 0.1)[0], 0.0)
+
+
+class ClockTest(Folder):
+    def test_jumps_of_the_wall_clock_change_no_limit_and_no_status(self) -> None:
+        self.write("guard.conf", b"200 60 60 3 SIGTERM n none\n")
+        limits = Limits(attempt(maxDurationSeconds=50), self.dir, 1000.0)
+        status = Status(self.dir)
+        uptimes = []
+        for wall in (2e9, 1e9, 4e9, 0.0):
+            with mock.patch("time.time", return_value=wall):
+                self.assertIsNone(limits.reached(1099.0, 1060.0, records.iso_now()))
+                self.assertEqual((limits.reached(1100.0, 1060.0, records.iso_now()) or ("",))[0], "allowance")
+                status.enter("training")
+                status.write({"trainingSeconds": 0, "n": wall})
+                record = records.read_record(self.path("status.json")) or {}
+                uptimes.append(record["uptime"])
+                self.assertTrue(all(0 <= seconds < 60 for seconds in record["seconds"].values()), record)
+        self.assertEqual(uptimes, sorted(uptimes))
+        self.assertEqual(record["seq"], 4)
 
 
 class ImportTest(unittest.TestCase):

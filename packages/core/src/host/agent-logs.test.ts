@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
@@ -76,6 +77,19 @@ w.flush()`;
     const final = await host.final(attempt);
     expect(final).toMatchObject({ cause: "exit", code: 0 });
     expect(final.lost.join("\n")).toContain("log: bytes 0 to 7");
+  });
+
+  it("P-31: reading a log leaves no open handle, however it is given up", async ({ host }) => {
+    const attempt = host.attempt({ argv: ["sh", "-c", "seq 1000; sleep 60"] });
+    await host.start(attempt);
+    await host.log(attempt, "\n1000\n");
+    const path = join(host.dir(attempt), "log");
+    const open = ["-c", 'ls -l "/proc/$1/fd" | grep -cF "$2"', "sh", String(process.pid), path];
+    for (let round = 0; round < 50; round++) await host.client.readLog(host.session, "run1", 1, "log", round * 7, 64);
+    await host.client.readLog(host.session, "run1", 1, "setup.log", 1 << 20);
+    expect(spawnSync("sh", open, { encoding: "utf8" }).stdout.trim()).toBe("0");
+    await host.client.control(host.session, "run1", 1, { op: "cancel" });
+    await host.final(attempt);
   });
 
   it("shows the step that the training prints", async ({ host }) => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { systemClock } from "../util/clock.ts";
@@ -118,6 +118,64 @@ describe.concurrent("ending a training", () => {
     });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 5 });
+  });
+
+  it("P-14: a save that no longer fits is not asked for, and that is told; what was published stays", async ({ host }) => {
+    const flag = join(host.home, "notice-flag");
+    const script = `echo '{"step":1}' >"$RUNCTL_CHECKPOINT_DIR/.tmp"; mv "$RUNCTL_CHECKPOINT_DIR/.tmp" "$RUNCTL_CHECKPOINT_DIR/step-1.json"; ${IGNORES}`;
+    const attempt = host.attempt({
+      argv: ["sh", "-c", script],
+      hooks: {
+        notice: `[ ! -e '${flag}' ] || echo '{"action":"terminate","at":"2001-01-01T00:00:00Z"}'`,
+        noticeBuiltin: null,
+        stop: null,
+        terminate: null,
+      },
+      checkpoints: {
+        dir: "checkpoints",
+        store: 0,
+        prefix: "runs/run1/ckpt/",
+        resume: { mode: "auto", manifests: [] },
+        resumeArgs: [],
+        stopSignal: "SIGTERM",
+        graceSeconds: 500,
+        suggestedSaveSeconds: null,
+        metricPatterns: [],
+      },
+    });
+    await host.start(attempt);
+    await until("a published checkpoint", async () => ((await host.client.observe(host.session, "run1", 1)).status?.published ?? 0) > 0);
+    await host.session.write(flag, "");
+    expect(await host.final(attempt)).toMatchObject({ cause: "notice", signal: "SIGKILL", published: 1, lost: [] });
+    const { events } = await host.client.observe(host.session, "run1", 1);
+    const decisions = events.flatMap((event) => (event.type === "decision" ? [event.what] : []));
+    expect(decisions.join("\n")).toContain("no new checkpoint is asked for");
+  });
+
+  it("P-07: a cancel while a real pip builds a package ends it and its children within seconds", { timeout: 60_000 }, async ({ host }) => {
+    const mark = join(host.home, "building");
+    const folder = join(host.home, "slow-1.0");
+    // A build backend that never ends, with a child in a session of its own.
+    const setup = `import subprocess, time\nsubprocess.Popen(["setsid", "sleep", "3456"])\nopen(${JSON.stringify(mark)}, "w").close()\ntime.sleep(3456)\n`;
+    await host.session.write(join(folder, "setup.py"), setup);
+    await host.session.write(join(folder, "PKG-INFO"), "Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n");
+    const packed = await host.session.exec(["tar", "-czf", join(host.home, "slow-1.0.tar.gz"), "-C", host.home, "slow-1.0"]);
+    expect(packed.exitCode).toBe(0);
+    const attempt = host.attempt({
+      argv: ["echo", "trained"],
+      dependencies: { kind: "packages", packages: ["slow"] },
+      env: { PIP_NO_INDEX: "1", PIP_FIND_LINKS: host.home, PIP_NO_BUILD_ISOLATION: "0", PATH: "/usr/bin:/bin" },
+    });
+    await host.start(attempt);
+    const began = await until("pip builds, or has nothing to build with", () => existsSync(mark) || host.json(attempt, "final.json"), 50);
+    if (began !== true) return expect(JSON.stringify(began)).toMatch(/setuptools|ensurepip|venv|nothing to install/);
+    await host.client.control(host.session, "run1", 1, { op: "cancel" });
+    expect(await host.final(attempt, 10)).toMatchObject({ cause: "cancel", code: null, startedAt: null });
+    expect(host.text(attempt, "log")).toBe("");
+    await until("nothing of the installer is left", async () => {
+      const found = await host.session.exec(["sh", "-c", 'grep -ls "RUNCTL_AGENT_NONCE=$1" /proc/[0-9]*/environ', "sh", attempt.nonce]);
+      return found.stdout.trim() === "";
+    });
   });
 
   it("the end policy runs the provider's hook after the last record, and tries again when it fails", async ({ host }) => {
