@@ -10,6 +10,33 @@ const WAITS = `trap 'echo told; exit 0' TERM; echo up; while :; do sleep 0.05; d
 const IGNORES = `trap 'echo told' TERM; echo up; while :; do sleep 0.05; done`;
 
 describe.concurrent("limits of an attempt", () => {
+  // First: it takes longest, and the others run beside it.
+  it("P-11: an agent that never gets to work: the guardian is armed all the same and ends the machine", { timeout: 60_000 }, async ({
+    another,
+  }) => {
+    const host = another({ ownCache: true });
+    const warm = host.attempt({ runId: "warm", runPrefix: "runs/warm/" });
+    await host.start(warm);
+    await host.final(warm);
+    const lib = join(agentFolder(host.session, AGENT_DIGEST), "lib");
+    rmSync(join(lib, "runctl_agent"), { recursive: true });
+    writeFileSync(join(lib, "__main__.py"), "raise SystemExit(1)\n");
+    const mark = join(host.home, "machine-ended");
+    const attempt = host.attempt({
+      argv: ["echo", "trained"],
+      allowance: { seq: 1, seconds: null, hardSeconds: 1 },
+      stop: { signal: "SIGTERM", graceSeconds: 0 },
+      hooks: { notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark}'` },
+      endPolicy: { action: "terminate", afterSeconds: 0 },
+      guard: { feedSeconds: 2, firstFeedSeconds: 2 },
+    });
+    await host.start(attempt);
+    expect((await host.client.observe(host.session, "run1", 1)).alive.guardian).toBe(true);
+    await until("the machine was ended", () => existsSync(mark), 50);
+    expect(host.json(attempt, "notice.json")).toMatchObject({ cause: "guard" });
+    expect(host.text(attempt, "log")).toBe("");
+  });
+
   it("the allowance ends it politely; a newer allowance prolongs it, an older one does not", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", WAITS], allowance: { seq: 3, seconds: 3, hardSeconds: 600 } });
     await host.start(attempt);
@@ -46,7 +73,7 @@ describe.concurrent("limits of an attempt", () => {
   });
 
   it("P-10: a long silent job is not idle: what feeds the guardian is the supervisor, not the log", async ({ host }) => {
-    const attempt = host.attempt({ argv: ["sleep", "9"], guard: { feedSeconds: 4, firstFeedSeconds: 4 } });
+    const attempt = host.attempt({ argv: ["sleep", "6"], guard: { feedSeconds: 4, firstFeedSeconds: 4 } });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0, logBytes: 0 });
   });
@@ -76,32 +103,6 @@ describe.concurrent("limits of an attempt", () => {
     expect(await host.final(attempt)).toMatchObject({ cause: "guard", lost: [] });
   });
 
-  it("P-11: an agent that never gets to work: the guardian is armed all the same and ends the machine", { timeout: 60_000 }, async ({
-    another,
-  }) => {
-    const host = another({ ownCache: true });
-    const warm = host.attempt({ runId: "warm", runPrefix: "runs/warm/" });
-    await host.start(warm);
-    await host.final(warm);
-    const lib = join(agentFolder(host.session, AGENT_DIGEST), "lib");
-    rmSync(join(lib, "runctl_agent"), { recursive: true });
-    writeFileSync(join(lib, "__main__.py"), "raise SystemExit(1)\n");
-    const mark = join(host.home, "machine-ended");
-    const attempt = host.attempt({
-      argv: ["echo", "trained"],
-      allowance: { seq: 1, seconds: null, hardSeconds: 1 },
-      stop: { signal: "SIGTERM", graceSeconds: 0 },
-      hooks: { notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark}'` },
-      endPolicy: { action: "terminate", afterSeconds: 0 },
-      guard: { feedSeconds: 2, firstFeedSeconds: 2 },
-    });
-    await host.start(attempt);
-    expect((await host.client.observe(host.session, "run1", 1)).alive.guardian).toBe(true);
-    await until("the machine was ended", () => existsSync(mark), 50);
-    expect(host.json(attempt, "notice.json")).toMatchObject({ cause: "guard" });
-    expect(host.text(attempt, "log")).toBe("");
-  });
-
   it("P-01: a machine that nobody ended after its attempt is ended at the hard limit, unless another attempt has it by then", async ({
     host,
   }) => {
@@ -114,7 +115,7 @@ describe.concurrent("limits of an attempt", () => {
       runId: "run2",
       runPrefix: "runs/run2/",
       hooks: hooks("run2"),
-      allowance: { seq: 1, seconds: null, hardSeconds: 12 },
+      allowance: { seq: 1, seconds: null, hardSeconds: 9 },
     });
     await host.start(second);
     await until("the second guardian ended the machine", () => existsSync(mark("run2")), 30);

@@ -164,7 +164,7 @@ describe.concurrent("ending a training", () => {
     const attempt = host.attempt({
       argv: ["echo", "trained"],
       dependencies: { kind: "packages", packages: ["slow"] },
-      env: { PIP_NO_INDEX: "1", PIP_FIND_LINKS: host.home, PIP_NO_BUILD_ISOLATION: "0", PATH: "/usr/bin:/bin" },
+      env: { PIP_NO_INDEX: "1", PIP_FIND_LINKS: host.home, PIP_NO_BUILD_ISOLATION: "0" },
     });
     await host.start(attempt);
     const began = await until("pip builds, or has nothing to build with", () => existsSync(mark) || host.json(attempt, "final.json"), 50);
