@@ -19,13 +19,23 @@ async function pidsOf(bed: CrashBed): Promise<{ supervisor: number; guardian: nu
   const dir = join(machines, machine, "runs", run, attempts.sort().at(-1) ?? "");
   const pid = async (file: string): Promise<number> => Number(/\d+/.exec(await readFile(join(dir, file), "utf8"))?.[0]);
   const runner = JSON.parse(await readFile(join(dir, "runner.json"), "utf8")) as { pid: number };
-  return { supervisor: await pid("supervisor.pid"), guardian: await pid("guardian.pid"), runner: await pid("runner.pid"), training: runner.pid };
+  return {
+    supervisor: await pid("supervisor.pid"),
+    guardian: await pid("guardian.pid"),
+    runner: await pid("runner.pid"),
+    training: runner.pid,
+  };
 }
 
 async function killOnce(seed: number, who: (pids: Awaited<ReturnType<typeof pidsOf>>) => number[]): Promise<RunResult> {
   const bed = await CrashBed.make();
   const state = fileState(join(bed.dir, "state"));
-  const runctl = new Runctl({ project: "crash", user: "tester", providers: [local({ home: join(bed.dir, "home"), pricePerHour: 1 })], state });
+  const runctl = new Runctl({
+    project: "crash",
+    user: "tester",
+    providers: [local({ home: join(bed.dir, "home"), pricePerHour: 1 })],
+    state,
+  });
   try {
     const run = await runctl.train(bed.spec(STEPS, 0.1), { until: "running" });
     // The moment is the test's input.
@@ -61,7 +71,8 @@ describe("processes of the training machine are killed", () => {
       const result = await killOnce(2000 + kill, (pids) => [pids.training]);
       const outcomes = result.attempts.map((attempt) => attempt.outcome);
       expect([["succeeded"], ["failed", "succeeded"]]).toContainEqual(outcomes);
-      if (outcomes.length > 1 && result.checkpoints.some((checkpoint) => checkpoint.attempt === 1)) expect(result.attempts[1]?.resumedFrom).toBeDefined();
+      if (outcomes.length > 1 && result.checkpoints.some((checkpoint) => checkpoint.attempt === 1))
+        expect(result.attempts[1]?.resumedFrom).toBeDefined();
     }
   });
 

@@ -25,7 +25,12 @@ describe("docs/guides/troubleshooting.md", () => {
   });
 
   it("has every cause of an attempt's end, the host's and the engine's", () => {
-    const own = found(engine, /\bcause(?:: | = )"([a-z-]+)"/g, /"(?:lost|interrupted)", "([a-z-]+)", env\.now/g, /conclude\([^)]*, "([a-z-]+)"\)/g);
+    const own = found(
+      engine,
+      /\bcause(?:: | = )"([a-z-]+)"/g,
+      /"(?:lost|interrupted)", "([a-z-]+)", env\.now/g,
+      /conclude\([^)]*, "([a-z-]+)"\)/g,
+    );
     expect(own).toEqual(expect.arrayContaining(["machine-gone", "agent-killed", "not-reachable", "secrets-missing"]));
     expect([...new Set([...CAUSES, ...own])].filter((cause) => !row(cause))).toEqual([]);
   });

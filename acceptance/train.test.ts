@@ -1,10 +1,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { local, type LocalProvider } from "@runctl/provider-local";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fileState, Runctl, type RunSpec, type StateStore } from "@runctl/core";
-
+import { type LocalProvider, local } from "@runctl/provider-local";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 // One real provider, real processes, real Python: what users do.
 let dir: string;

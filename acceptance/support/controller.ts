@@ -1,6 +1,6 @@
 // A controlling process that tests kill. argv: folder, "train" or "drive" or "attach", then the run's spec as JSON.
 import { join } from "node:path";
-import { fileState, type RunSpec, Runctl } from "@runctl/core";
+import { fileState, Runctl, type RunSpec } from "@runctl/core";
 import { local } from "@runctl/provider-local";
 
 const [folder = "", mode = "train", specText = "{}"] = process.argv.slice(2);

@@ -15,7 +15,15 @@ let bundled: Promise<unknown> | undefined;
 
 /** One file that starts in a tenth of the time that the sources take: there are hundreds of starts. */
 async function bundle(): Promise<void> {
-  await build({ entryPoints: [CONTROLLER], outfile: BUNDLE, bundle: true, platform: "node", format: "esm", target: "node20", conditions: ["@runctl/source"] });
+  await build({
+    entryPoints: [CONTROLLER],
+    outfile: BUNDLE,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    conditions: ["@runctl/source"],
+  });
   process.once("exit", () => rmSync(BUNDLE, { force: true }));
 }
 
@@ -50,7 +58,10 @@ export class CrashBed {
   }
 
   /** Starts a controlling process; `lines` grows as it prints. */
-  start(mode: "train" | "drive" | "attach", spec: RunSpec): { child: ChildProcess; lines: string[]; ended: Promise<number | null>; said(word: string): Promise<string> } {
+  start(
+    mode: "train" | "drive" | "attach",
+    spec: RunSpec,
+  ): { child: ChildProcess; lines: string[]; ended: Promise<number | null>; said(word: string): Promise<string> } {
     const child = spawn(process.execPath, [BUNDLE, this.dir, mode, JSON.stringify(spec)], {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: fileURLToPath(new URL("..", import.meta.url)),
@@ -79,7 +90,8 @@ export class CrashBed {
         const look = (): void => {
           const line = lines.find((each) => each.startsWith(word));
           if (line !== undefined) resolve(line);
-          else if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`The controller ended without "${word}":\n${lines.join("\n")}`));
+          else if (child.exitCode !== null || child.signalCode !== null)
+            reject(new Error(`The controller ended without "${word}":\n${lines.join("\n")}`));
           else return;
           waiting.delete(look);
         };
@@ -99,8 +111,10 @@ export class CrashBed {
   /** Everything that must hold whatever was killed. */
   async audit(result: RunResult, steps: number): Promise<void> {
     const problems: string[] = [];
-    if (result.status !== "succeeded") problems.push(`status ${result.status}: ${JSON.stringify(result.error)} ${result.logTail.join(" | ")}`);
-    if (existsSync(join(this.dir, "proof.twice"))) problems.push(`trained twice at once: ${readFileSync(join(this.dir, "proof.twice"), "utf8")}`);
+    if (result.status !== "succeeded")
+      problems.push(`status ${result.status}: ${JSON.stringify(result.error)} ${result.logTail.join(" | ")}`);
+    if (existsSync(join(this.dir, "proof.twice")))
+      problems.push(`trained twice at once: ${readFileSync(join(this.dir, "proof.twice"), "utf8")}`);
     const store = join(this.dir, "state", "store", "runs", result.runId);
     const total = JSON.parse(readFileSync(join(store, "outputs", "total.json"), "utf8")) as { total: number };
     if (total.total !== (steps * (steps + 1)) / 2) problems.push(`wrong result ${total.total}`);

@@ -162,7 +162,7 @@ export class Parts {
         const provider = registry.get(name);
         return new ProviderPoller(provider, stateId, options.clock, () => isPinnedAccount(state, provider));
       }),
-      slots: new SlotGate(options.limits.maxRunning),
+      slots: new SlotGate(options.limits.maxRunning, options.limits.warnRunning),
       bus: this.bus,
       traceparent: (runId) => telemetry?.traceparentOf(runId),
       projectBudget: options.budget,

@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memoryStore } from "../storage/memory-store.ts";
 import { systemClock } from "../util/clock.ts";
-import { locateScript } from "./locate-script.ts";
 import { findProjectRoot } from "./project-root.ts";
 import { StableReader } from "./read-stable.ts";
 import { inspectCode } from "./snapshot-code.ts";
@@ -227,36 +226,5 @@ describe("where the code is", () => {
     put("none/train.py");
     expect(findProjectRoot(join(dir, "none/train.py"))).toBe(join(dir, "none"));
     expect(findProjectRoot(join(homedir(), "train.py"))).toBe(homedir());
-  });
-
-  it("finds the script or says exactly what is wrong", async () => {
-    put("p/Makefile");
-    put("p/src/train it.py");
-    put("outside.py");
-    symlinkSync(join(dir, "outside.py"), join(dir, "p", "link.py"));
-    const root = join(dir, "p");
-    expect(await locateScript({ script: "src/train it.py", cwd: root })).toEqual({ root, script: "src/train it.py" });
-    expect(await locateScript({ script: "train it.py", cwd: join(root, "src") })).toEqual({ root, script: "src/train it.py" });
-    expect(await locateScript({ script: "../p/src/train it.py", cwd: join(dir, "p"), root: "." })).toEqual({
-      root,
-      script: "src/train it.py",
-    });
-    await expect(locateScript({ script: "src", cwd: root })).rejects.toMatchObject({
-      kind: "validation",
-      what: expect.stringContaining("is a folder"),
-    });
-    await expect(locateScript({ script: "nope.py", cwd: root })).rejects.toMatchObject({
-      kind: "validation",
-      what: expect.stringContaining("does not exist"),
-    });
-    await expect(locateScript({ script: "../outside.py", cwd: root, root })).rejects.toMatchObject({
-      kind: "validation",
-      what: expect.stringContaining("outside"),
-    });
-    await expect(locateScript({ script: "link.py", cwd: root, root })).rejects.toMatchObject({
-      kind: "validation",
-      what: expect.stringContaining("symbolic link"),
-    });
-    chmodSync(root, 0o755);
   });
 });

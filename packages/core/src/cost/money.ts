@@ -15,18 +15,6 @@ export function fromMicros(micros: number, currency: string = DEFAULT_CURRENCY):
   return { amount: micros / 1_000_000 + 0, currency };
 }
 
-/** Adds amounts of one currency exactly. @throws ValidationError for two currencies: there is no exchange rate here. */
-export function addMoney(a: Money, b: Money): Money {
-  if (a.currency !== b.currency) {
-    throw new ValidationError({
-      what: `Cannot add ${a.currency} and ${b.currency}.`,
-      why: "runctl has no exchange rates; sums of several currencies are kept apart.",
-      fix: ["Add amounts of one currency, or convert one of them first."],
-    });
-  }
-  return fromMicros(toMicros(a.amount) + toMicros(b.amount), a.currency);
-}
-
 /** Sums per currency, in the order of the currencies' names. */
 export function sumByCurrency(amounts: Iterable<Money>): Money[] {
   const sums = new Map<string, number>();

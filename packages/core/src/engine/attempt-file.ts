@@ -3,8 +3,8 @@ import type { AttemptFile } from "../host/attempt-file.ts";
 import type { HostAccess } from "../provider/object-store.ts";
 import { pathToFileUri } from "../storage/file-uri.ts";
 import { schemeOf } from "../storage/location.ts";
-import { limitsOf } from "./execute-plan.ts";
 import type { DriverPort } from "./driver-port.ts";
+import { limitsOf } from "./execute-plan.ts";
 import { type AttemptRecord, machineOf } from "./run-state.ts";
 import { runKey } from "./store-keys.ts";
 

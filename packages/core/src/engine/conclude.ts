@@ -3,10 +3,10 @@ import { publishedManifestSchema } from "../checkpoint/published-manifest.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { finalSchema, type HostEvent, type HostFinal } from "../host/records.ts";
 import { isoNow } from "../util/clock.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { failureOf, outcomeOf } from "./outcome.ts";
-import type { DriverPort } from "./driver-port.ts";
 import { heardKey, type RunState } from "./run-state.ts";
 import { attemptKey, runUri } from "./store-keys.ts";
 

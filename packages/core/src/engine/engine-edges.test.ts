@@ -36,6 +36,19 @@ describe("the engine, at the edges", () => {
     await engine.close(0);
   });
 
+  it("what fails again and again is made known, and the alarm goes when it works", async () => {
+    const bed = new EngineBed();
+    bed.host.faults.start = 4;
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    const state = await bed.until(runId, (each) => each.ended !== undefined);
+    expect(state.ended?.status).toBe("succeeded");
+    const types = await bed.eventTypes(runId);
+    expect(types.filter((type) => type === "alarm" || type === "alarm-cleared")).toEqual(["alarm", "alarm-cleared"]);
+    expect(types.indexOf("alarm")).toBeLessThan(types.indexOf("attempt-armed"));
+    await engine.close(0);
+  });
+
   it("S-28: an ended run that keeps its machine needs no driver: looking at it writes nothing", async () => {
     const bed = new EngineBed();
     const engine = await bed.engine();

@@ -8,9 +8,9 @@ import { evolve } from "./evolve.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent, UserRequest } from "./log-events.ts";
 import { DriverStopped, RunDriver } from "./run-driver.ts";
-import { asEndedSummary } from "./run-records.ts";
 import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
 import type { ProgressTracker } from "./run-metrics.ts";
+import { asEndedSummary } from "./run-records.ts";
 import type { RunState } from "./run-state.ts";
 import { type RunView, Waker } from "./run-view.ts";
 

@@ -7,11 +7,11 @@ import type { Offer } from "../provider/offer.ts";
 import { TAGS } from "../provider/tags.ts";
 import { isoNow } from "../util/clock.ts";
 import { randomId } from "../util/random.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { limitsOf } from "./execute-plan.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { hasProjectBudget, setAside } from "./project-budget.ts";
-import type { DriverPort } from "./driver-port.ts";
 import type { RunState } from "./run-state.ts";
 import { spentUsd } from "./spent.ts";
 
@@ -21,9 +21,10 @@ const COOL_DOWN_MS = 5 * 60_000;
 /** Chooses the best offer of now and records the intent to buy it. Nothing is bought yet. */
 export async function buy(driver: DriverPort): Promise<void> {
   const { providers, clock, slots } = driver.context;
+  if (!slots.take(driver.runId)) return;
+  if (slots.held === slots.warnAt) await manyMachines(driver);
   const { state } = driver;
   const madeAt = state.version;
-  if (!slots.take(driver.runId)) return;
   // A machine that cannot start its training would only cost money.
   const secrets = await driver.context.secrets(driver.runId, state.spec);
   if (secrets.missing.length > 0) {
@@ -72,6 +73,17 @@ async function outOfProjectBudget(driver: DriverPort, madeAt: number): Promise<v
     fix: ["Raise the project's budget.", "Wait for other runs to end, or for the next day (UTC) where perDay is the limit."],
   });
   await driver.decided([{ type: "run-ended", status: "out-of-budget", error: failureRecord(error) }], madeAt);
+}
+
+async function manyMachines(driver: DriverPort): Promise<void> {
+  const { held } = driver.context.slots;
+  await driver.fact({
+    type: "alarm",
+    id: "many-machines",
+    what: `${held} runs of this process have a machine or are about to.`,
+    why: "It is the number at which `limits.warnRunning` asks to be told; a loop that starts runs by mistake looks like this.",
+    fix: ["Look at `runctl.runs.list({ active: true })`.", "Set `limits.maxRunning` to let the rest wait."],
+  });
 }
 
 /** The market to ask now: "spot-then-on-demand" turns to on-demand when spot was not to be had for `fallbackAfter`. */

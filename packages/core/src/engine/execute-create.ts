@@ -4,9 +4,9 @@ import { findPurchase } from "../purchase/find-purchase.ts";
 import { type CreateResult, performCreate } from "../purchase/perform-create.ts";
 import { isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
-import type { DriverPort } from "./driver-port.ts";
 import type { IntentState } from "./run-state.ts";
 
 /** Sends a recorded intent and records what became of it. Safe to repeat: the intent's bytes are the token. */

@@ -3,8 +3,8 @@ import type { TrainingProvider } from "../provider/provider.ts";
 import type { ResourceRef } from "../provider/resource.ts";
 import { sleep } from "../util/sleep.ts";
 import { within } from "../util/within.ts";
-import { sawMachine } from "./machine-sight.ts";
 import type { DriverPort } from "./driver-port.ts";
+import { sawMachine } from "./machine-sight.ts";
 
 /** How often a provider is asked again before an alarm says that a machine does not end. */
 const ALARM_AFTER = 3;

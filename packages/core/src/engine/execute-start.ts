@@ -2,8 +2,8 @@ import { UnsupportedCapabilityError } from "../errors/kinds.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { isoNow } from "../util/clock.ts";
 import { attemptFile } from "./attempt-file.ts";
-import { failureRecord } from "./failure.ts";
 import type { DriverPort } from "./driver-port.ts";
+import { failureRecord } from "./failure.ts";
 import { machineOf } from "./run-state.ts";
 
 /** Brings the agent and the attempt to the machine and starts them. Starting twice is one start (the host's bootstrap sees to it). */

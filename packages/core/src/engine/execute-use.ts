@@ -1,8 +1,8 @@
 import { errorKind } from "../errors/runctl-error.ts";
 import type { Machine } from "../provider/resource.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { findExistingMachine } from "./existing-machine.ts";
 import { failureRecord } from "./failure.ts";
-import type { DriverPort } from "./driver-port.ts";
 
 /** Looks up the machine that the spec names and records it as used. It is not ours to end. */
 export async function applyExistingMachine(driver: DriverPort): Promise<void> {

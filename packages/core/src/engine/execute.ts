@@ -1,5 +1,6 @@
 import type { Command } from "./commands.ts";
 import { conclude } from "./conclude.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { buy } from "./execute-buy.ts";
 import { callOff } from "./execute-call-off.ts";
 import { control } from "./execute-control.ts";
@@ -10,7 +11,6 @@ import { startHost } from "./execute-start.ts";
 import { applyExistingMachine } from "./execute-use.ts";
 import { prune } from "./prune.ts";
 import { renewAllowance } from "./renew-allowance.ts";
-import type { DriverPort } from "./driver-port.ts";
 
 /** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
 export async function execute(driver: DriverPort, command: Command): Promise<void> {

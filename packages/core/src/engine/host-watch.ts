@@ -3,9 +3,9 @@ import type { HostSession } from "../provider/host-session.ts";
 import type { Clock } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import { conclude, recordHostEvents } from "./conclude.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { errorText } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
-import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 
 /** Looks at most this often, however often the host's folder changes. */

@@ -1,7 +1,7 @@
 import { EarlyStopper } from "../metrics/early-stopper.ts";
 import { MetricReader } from "../metrics/metric-reader.ts";
-import { readMetricLines } from "./metric-lines.ts";
 import type { DriverPort } from "./driver-port.ts";
+import { readMetricLines } from "./metric-lines.ts";
 import { Waker } from "./run-view.ts";
 
 /** Reads a run's metrics as it trains and asks for a stop, checkpoint first, once the watched one no longer improves. */

@@ -1,7 +1,7 @@
 import { isoNow } from "../util/clock.ts";
+import type { DriverPort } from "./driver-port.ts";
 import type { Evidence, RunLogEvent } from "./log-events.ts";
 import type { Listing } from "./provider-poller.ts";
-import type { DriverPort } from "./driver-port.ts";
 import type { RunState } from "./run-state.ts";
 
 /** Absence must be seen in this many complete listings begun after the machine must be visible (host-and-state.md §5). */

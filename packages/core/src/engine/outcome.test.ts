@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { HostFinal } from "../host/records.ts";
 import { failureOf } from "./outcome.ts";
 
@@ -30,4 +30,16 @@ it.each([
   expect(failure?.what).toMatch(what);
   expect(failure?.why).toMatch(why);
   if ("signal" in over) expect(failure?.why).not.toMatch(/exit code/);
+});
+
+describe("limits", () => {
+  it.each([
+    ["allowance", "RUNCTL_BUDGET_EXCEEDED"],
+    ["max-duration", "RUNCTL_TIMEOUT"],
+    ["deadline", "RUNCTL_TIMEOUT"],
+  ] as const)("an attempt ended by its %s says how to go on", (cause, code) => {
+    const failure = failureOf(final({ cause }), "train.py");
+    expect(failure?.code).toBe(code);
+    expect(failure?.fix.join(" ")).toContain("runctl.resume");
+  });
 });

@@ -37,6 +37,8 @@ export function outcomeOf(final: HostFinal): AttemptOutcome {
 /** The error a result shows for an attempt that did not succeed; undefined where the outcome speaks for itself. */
 export function failureOf(final: HostFinal, script: string): FailureRecord | undefined {
   if (final.error !== null) return { code: codeOf(final.cause), ...final.error };
+  const limit = LIMITS[final.cause];
+  if (limit !== undefined) return limit;
   if (final.cause !== "exit" || final.code === 0) return undefined;
   const how = final.signal === null ? `ended with exit code ${final.code ?? "unknown"}` : `was ended by ${final.signal}`;
   return {
@@ -46,6 +48,31 @@ export function failureOf(final: HostFinal, script: string): FailureRecord | und
     fix: ["Read logTail or `run.logs()`: the script's last lines say what happened."],
   };
 }
+
+const GO_ON = "Go on from the newest checkpoint: `runctl.resume(runId, { … })` with a larger limit.";
+
+/** Ends by a limit that the run was given. */
+const LIMITS: Partial<Record<HostFinal["cause"], FailureRecord>> = {
+  allowance: {
+    code: "RUNCTL_BUDGET_EXCEEDED",
+    what: "The budget is used up.",
+    why: "The training was stopped with a checkpoint before the machine's price could pass what was left.",
+    fix: [GO_ON, "Choose a cheaper machine (`runctl.plan` lists them)."],
+  },
+  "max-duration": {
+    code: "RUNCTL_TIMEOUT",
+    what: "The run trained for its maxDuration.",
+    why: "It is the limit this run was given.",
+    fix: [GO_ON],
+  },
+  deadline: { code: "RUNCTL_TIMEOUT", what: "The run's deadline has come.", why: "It is the limit this run was given.", fix: [GO_ON] },
+  guard: {
+    code: "RUNCTL_TIMEOUT",
+    what: "The machine's guardian ended the attempt.",
+    why: "Its hard limit was reached, or nobody fed it: the supervisor on the machine was gone for too long.",
+    fix: ["Read the attempt's setup log.", GO_ON],
+  },
+};
 
 function codeOf(cause: HostFinal["cause"]): string {
   switch (cause) {

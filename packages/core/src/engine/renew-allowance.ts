@@ -1,7 +1,7 @@
+import type { DriverPort } from "./driver-port.ts";
 import { control } from "./execute-control.ts";
 import { limitsOf } from "./execute-plan.ts";
 import { setAside } from "./project-budget.ts";
-import type { DriverPort } from "./driver-port.ts";
 import { machineOf } from "./run-state.ts";
 import { spentUsd } from "./spent.ts";
 

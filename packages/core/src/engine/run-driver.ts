@@ -9,7 +9,7 @@ import { isSettled } from "./decide-end.ts";
 import type { DriverPort } from "./driver-port.ts";
 import { evolve } from "./evolve.ts";
 import { execute } from "./execute.ts";
-import { errorText } from "./failure.ts";
+import { errorText, failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { projectEvents } from "./project-events.ts";
 import { asJson, asLogged, runStream } from "./run-log.ts";
@@ -30,6 +30,19 @@ const IDLE_PAUSE_MS = 1_000;
 
 const OPERATIONS = ["staging", "dependencies", "image", "volume", "transfer"] as const;
 const UNITS = ["bytes", "files", "steps", "lines"] as const;
+
+/** A command that failed this often is made known as an alarm, and tried on. */
+const ALARM_AFTER = 3;
+const TROUBLE: Partial<Record<Command["do"], string>> = {
+  buy: "Choosing a machine",
+  create: "Buying a machine",
+  "plan-attempt": "Planning the attempt",
+  "start-host": "Starting the host agent",
+  control: "Telling the host",
+  conclude: "Reading the end of an attempt",
+  machine: "Ending or stopping the machine",
+  prune: "Removing old checkpoints",
+};
 
 interface Work {
   running: boolean;
@@ -324,6 +337,7 @@ export class RunDriver implements DriverPort {
     try {
       if (command.do === "append") await this.decided(command.events, version);
       else await execute(this, command);
+      if (work.failures >= ALARM_AFTER) await this.#clearTrouble(command);
       work.failures = 0;
       if (this.#state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;
     } catch (error) {
@@ -331,6 +345,7 @@ export class RunDriver implements DriverPort {
         work.notBefore = 0;
       } else if (!(error instanceof DriverStopped)) {
         work.failures += 1;
+        if (work.failures === ALARM_AFTER) await this.#tellTrouble(command, error);
         const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
         work.notBefore = clock.monotonic() + pause;
         logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, {
@@ -343,6 +358,25 @@ export class RunDriver implements DriverPort {
       work.running = false;
       this.wake();
     }
+  }
+
+  /** What fails again and again must not do so in silence: somebody may be able to mend it while it is tried. */
+  async #tellTrouble(command: Command, error: unknown): Promise<void> {
+    const id = `retrying/${command.do}`;
+    if (this.#state.alarms.includes(id)) return;
+    const { what, why, fix } = failureRecord(error);
+    await this.fact({
+      type: "alarm",
+      id,
+      what: `${TROUBLE[command.do] ?? command.do} has failed ${ALARM_AFTER} times: ${what}`,
+      why: `${why} It is tried again.`.trim(),
+      fix,
+    }).catch(() => undefined);
+  }
+
+  async #clearTrouble(command: Command): Promise<void> {
+    const id = `retrying/${command.do}`;
+    if (this.#state.alarms.includes(id)) await this.fact({ type: "alarm-cleared", id });
   }
 
   async #idle(until: number): Promise<void> {

@@ -1,11 +1,15 @@
-/** Holds runs back while `max` machines of the project run. Slots belong to runs; taking one twice is one. */
+/** Holds runs back while `max` machines of this process run. Slots belong to runs; taking one twice is one. */
 export class SlotGate {
   readonly #max: number;
   readonly #holders = new Set<string>();
   readonly #waiters = new Set<() => void>();
 
-  constructor(max: number) {
+  /** How many held slots are worth an alarm. */
+  readonly warnAt: number;
+
+  constructor(max: number, warnAt: number) {
     this.#max = max;
+    this.warnAt = warnAt;
   }
 
   mayTake(runId: string): boolean {

@@ -1,8 +1,8 @@
 import type { StandingCommand } from "./commands.ts";
+import type { DriverPort } from "./driver-port.ts";
 import { watchHost } from "./host-watch.ts";
 import { judgeMetrics } from "./judge-metrics.ts";
 import { sawMachine } from "./machine-sight.ts";
-import type { DriverPort } from "./driver-port.ts";
 
 /** Starts work that goes on until it is no longer wanted. The returned function ends it. */
 export function startStanding(driver: DriverPort, command: StandingCommand): () => void {

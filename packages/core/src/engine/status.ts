@@ -16,7 +16,8 @@ export function statusOf(state: RunState): RunStatus {
   }
   const last = state.attempts.at(-1);
   if (last?.outcome !== undefined && FINAL.includes(last.outcome)) return "stopping";
-  if (last?.outcome === "failed" && state.attempts.filter((each) => each.outcome === "failed").length > state.spec.retries.failures) return "stopping";
+  if (last?.outcome === "failed" && state.attempts.filter((each) => each.outcome === "failed").length > state.spec.retries.failures)
+    return "stopping";
   if (last?.outcome === "suspended" && state.requests.suspend !== undefined) return "suspended";
   if (state.secretsMissing.length > 0) return "needs-secrets";
   if (last !== undefined) return "recovering";

@@ -59,7 +59,7 @@ export async function buildPlan(deps: PlanDeps, spec: ResolvedSpec): Promise<Run
   if (spec.machine === undefined && refusals.every((notice) => notice.id !== "unknown-provider")) {
     const onDemand = rankOffers(found.all, { ...spec, market: "on-demand" }, history).find((entry) => entry.dropped === undefined);
     refusals.push(
-      ...offerRefusals(found.ranked, spec, found.failures),
+      ...offerRefusals(found.ranked, spec, found.failures, providers),
       ...budgetRefusal(spec, chosen, sharedHost),
       ...spotRefusal(spec, chosen, onDemand, workMs),
     );

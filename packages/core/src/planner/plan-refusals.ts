@@ -1,4 +1,5 @@
 import type { Notice } from "../provider/plan.ts";
+import type { TrainingProvider } from "../provider/provider.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 import { formatDuration } from "../spec/units.ts";
 import { isSpot } from "./offer-filters.ts";
@@ -25,7 +26,12 @@ export function deadlineRefusal(spec: ResolvedSpec, now: number): Notice[] {
 }
 
 /** Refused: nothing that fits, with the reason that kept out most. */
-export function offerRefusals(ranked: readonly RankedOffer[], spec: ResolvedSpec, failures: readonly Notice[]): Notice[] {
+export function offerRefusals(
+  ranked: readonly RankedOffer[],
+  spec: ResolvedSpec,
+  failures: readonly Notice[],
+  providers: ReadonlyArray<Pick<TrainingProvider, "name" | "capabilities">> = [],
+): Notice[] {
   if (ranked.some((entry) => entry.dropped === undefined)) return [];
   const [failure] = failures;
   if (ranked.length === 0 && failure !== undefined) return [...failures];
@@ -56,10 +62,22 @@ export function offerRefusals(ranked: readonly RankedOffer[], spec: ResolvedSpec
       "no-offer",
       ranked.length === 0 ? "No provider offers a machine that fits." : `None of ${ranked.length} offers fits.`,
       [reasons.join("; "), ...failures.map((notice) => notice.what)].filter((line) => line !== "").join(" ") ||
-        "Every provider answered with an empty list.",
+        emptyBecause(spec, providers),
       ["Ask for less, or allow more types, regions and markets."],
     ),
   ];
+}
+
+/** Why nobody offered anything, as far as the question tells. */
+function emptyBecause(spec: ResolvedSpec, providers: ReadonlyArray<Pick<TrainingProvider, "name" | "capabilities">>): string {
+  const gpus = spec.resources.gpus.map((gpu) => `${gpu.name}:${gpu.count}`).join(" or ");
+  const reasons = providers.map(({ name, capabilities }) => {
+    if (spec.market === "spot" && !capabilities.spot)
+      return `${name} has no spot machines${name === "local" ? " (local({ spot: true }) pretends one)" : ""}`;
+    if (gpus !== "") return `${name} has no ${gpus}`;
+    return `${name} has nothing that fits the given regions, types and sizes`;
+  });
+  return reasons.length === 0 ? "No provider was asked." : `${reasons.join("; ")}.`;
 }
 
 function capabilityRefusal(entries: readonly RankedOffer[]): Notice {

@@ -67,9 +67,3 @@ export function checkLabels(labels: Record<string, string>): void {
     }
   }
 }
-
-/** A known name or an error with the nearest one. Used where a set of names is open but a slip is likely. */
-export function didYouMean(name: string, known: Iterable<string>): string {
-  const near = nearest(name, known);
-  return near === undefined ? "" : ` Did you mean ${JSON.stringify(near)}?`;
-}

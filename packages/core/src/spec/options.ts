@@ -20,11 +20,11 @@ export interface ProjectBudget {
   perHour?: number | undefined;
 }
 
-/** How many machines of the project may exist at one time. */
+/** How many machines this process may have at one time. Several processes on one state each have their own count. */
 export interface MachineLimits {
   /** Above it, runs queue. Default 50. */
   maxRunning?: number | undefined;
-  /** At it, one alarm is raised. Default 10. */
+  /** At it, an alarm is raised. Default 10. */
   warnRunning?: number | undefined;
 }
 

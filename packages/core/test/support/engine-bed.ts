@@ -98,7 +98,7 @@ export class EngineBed {
         const provider = providers.get(name);
         return new ProviderPoller(provider, stateId, clock, () => isPinnedAccount(state, provider));
       }),
-      slots: new SlotGate(50),
+      slots: new SlotGate(50, 10),
       bus: new EventBus<RunctlEvent>(logger),
       traceparent: () => undefined,
       secrets: (runId, resolved) => this.secrets(runId, resolved),
