@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { CrashBed, seeded } from "./support/crash-bed.ts";
 
-const KILLS = Number(process.env["RUNCTL_CRASHES"] ?? 100);
+const KILLS = Number(process.env.RUNCTL_CRASHES ?? 100);
 const STEPS = 8;
 /** From the first line of a controller to the end of an undisturbed run, a little more. */
 const LIFE_MS = 3_000;

@@ -6,7 +6,7 @@ import { local } from "@runctl/provider-local";
 import { describe, expect, it } from "vitest";
 import { CrashBed, seeded } from "./support/crash-bed.ts";
 
-const KILLS = Number(process.env["RUNCTL_HOST_CRASHES"] ?? 20);
+const KILLS = Number(process.env.RUNCTL_HOST_CRASHES ?? 20);
 const STEPS = 8;
 const TRAINING_MS = 900;
 

@@ -16,9 +16,9 @@ describe.concurrent("embedding", () => {
       expect(await child.ended).toEqual({ code: 0, signal: null });
       expect([child.stdout, child.stderr]).toEqual(["", ""]);
       const seen = JSON.parse(await readFile(join(bed.dir, "seen.json"), "utf8")) as Record<string, unknown>;
-      expect(seen["after"]).toEqual(seen["before"]);
-      expect(seen["status"]).toBe("succeeded");
-      expect(seen["refused"]).toMatch(/^RUNCTL_/);
+      expect(seen.after).toEqual(seen.before);
+      expect(seen.status).toBe("succeeded");
+      expect(seen.refused).toMatch(/^RUNCTL_/);
       await bed.mustBeEmpty();
     }));
 

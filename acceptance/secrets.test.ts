@@ -43,7 +43,7 @@ describe("secrets", () => {
   it("reach the training, and are nowhere on disk, in logs, in command lines, events or errors", () =>
     withBed(
       async (bed) => {
-        process.env["RUNCTL_TEST_SECRET"] = VALUES.FROM_ENV;
+        process.env.RUNCTL_TEST_SECRET = VALUES.FROM_ENV;
         try {
           const outside = join(bed.dir, "elsewhere.txt");
           const { writeFile, rm } = await import("node:fs/promises");
@@ -75,7 +75,7 @@ describe("secrets", () => {
           for (const value of words) expect(said).not.toContain(value);
           expect(await filesWith(bed.dir, words)).toEqual([]);
         } finally {
-          delete process.env["RUNCTL_TEST_SECRET"];
+          delete process.env.RUNCTL_TEST_SECRET;
         }
       },
       { runctl: { resolveSecret: async (ref) => (ref === "vault/x" ? VALUES.FROM_REF : "") } },

@@ -1,4 +1,3 @@
-import { ValidationError } from "../errors/kinds.ts";
 import type { Money } from "../provider/money.ts";
 
 /** The currency of every sum unless something else is asked for. */

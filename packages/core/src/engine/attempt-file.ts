@@ -130,7 +130,7 @@ async function addStore(driver: DriverPort, stores: Stores, uri: string, mode: "
   const access: HostAccess = await driver.context.store(uri).hostAccess(uri, { mode, ttlMs: ACCESS_TTL_MS });
   const { secrets, ...open } = access;
   const index = stores.list.length;
-  stores.list.push({ prefix: open.settings["prefix"] ?? "", access: open });
+  stores.list.push({ prefix: open.settings.prefix ?? "", access: open });
   if (Object.keys(secrets).length > 0) stores.secrets[String(index)] = secrets;
   return index;
 }

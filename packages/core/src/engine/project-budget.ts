@@ -69,8 +69,7 @@ function freeUsd(
 function escrows(events: ReadonlyArray<Record<string, unknown>>): Map<string, number> {
   const held = new Map<string, number>();
   for (const event of events) {
-    if (event["type"] === TYPE && typeof event["runId"] === "string" && typeof event["usd"] === "number")
-      held.set(event["runId"], event["usd"]);
+    if (event.type === TYPE && typeof event.runId === "string" && typeof event.usd === "number") held.set(event.runId, event.usd);
   }
   return held;
 }

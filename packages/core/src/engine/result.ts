@@ -79,7 +79,7 @@ export function timeOf(state: RunState): RunTime {
     time.waitingMs += Math.max(0, planned - free);
     time.startupMs += Math.max(0, (started ?? ended) - planned);
     time.trainingMs += trainedMs(attempt);
-    time.savingMs += (attempt.final?.seconds["uploading"] ?? 0) * 1000;
+    time.savingMs += (attempt.final?.seconds.uploading ?? 0) * 1000;
     time.repeatedMs += repeatedMs(
       attempt,
       state.attempts.slice(index + 1).find((next) => next.startedAt !== undefined),

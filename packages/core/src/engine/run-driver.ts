@@ -221,7 +221,7 @@ export class RunDriver implements DriverPort {
           if (!ConflictError.isInstance(error)) throw error;
           await this.#reload();
           // Nothing is ever appended to an ended log: reloading would go on for ever.
-          if (error.context["ended"] === true) throw new DriverStopped("the log has ended");
+          if (error.context.ended === true) throw new DriverStopped("the log has ended");
           continue;
         }
         asJson(events).forEach((event, index) => {

@@ -22,7 +22,7 @@ export function asEndedSummary(state: RunState, stateId: string, now: number): J
 
 /** A stream's summary as an ended run; undefined for anything else. */
 export function endedRunOf(summary: JsonObject | undefined): EndedRun | undefined {
-  return summary?.["v"] === 1 ? (summary as unknown as EndedRun) : undefined;
+  return summary?.v === 1 ? (summary as unknown as EndedRun) : undefined;
 }
 
 /** The ledger of one run. */

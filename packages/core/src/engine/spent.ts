@@ -3,7 +3,7 @@ import type { AttemptRecord, MachineRecord, RunState } from "./run-state.ts";
 
 /** Training time of one attempt in milliseconds: the host's own count where it told one, else wall time between its events. */
 export function trainedMs(attempt: AttemptRecord, now?: number): number {
-  const told = attempt.final?.seconds["training"];
+  const told = attempt.final?.seconds.training;
   if (told !== undefined) return told * 1000;
   if (attempt.startedAt === undefined) return 0;
   const end = attempt.endedAt === undefined ? now : Date.parse(attempt.endedAt);

@@ -1,5 +1,4 @@
 import { ValidationError } from "../errors/kinds.ts";
-import { nearest } from "./nearest.ts";
 
 const POSIX_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_LABEL = 128;

@@ -148,7 +148,7 @@ export class EngineBed {
   }
 
   async eventTypes(runId: string): Promise<string[]> {
-    return (await this.state.read(runStream(runId))).map((stored) => String(stored.event["type"]));
+    return (await this.state.read(runStream(runId))).map((stored) => String(stored.event.type));
   }
 
   /** Moves time on in steps until the run says so, for at most `hours`. */
