@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 8):
+if sys.version_info < (3, 8):  # noqa: UP036 - that is what it is for
     sys.exit("Python %d.%d is too old, 3.8 or newer is needed" % sys.version_info[:2])
 
 import os
