@@ -45,7 +45,7 @@ export type { Money } from "./provider/money.ts";
 export type { HostAccess, ObjectInfo, ObjectStore, PutBody, PutOptions } from "./provider/object-store.ts";
 export type { Offer, OfferRequest } from "./provider/offer.ts";
 export type { Notice } from "./provider/plan.ts";
-export type { TrainingProvider, VolumeInfo, VolumeRequest } from "./provider/provider.ts";
+export type { TrainingProvider, VolumeInfo, VolumeRecommendation, VolumeRequest, VolumeWorkload } from "./provider/provider.ts";
 export type { Machine, MachineState, ResourceRef } from "./provider/resource.ts";
 // Building blocks that also serve alone.
 export { retry } from "./retry/retry.ts";

@@ -46,7 +46,9 @@ export type {
   ProviderVolumes,
   TrainingProvider,
   VolumeInfo,
+  VolumeRecommendation,
   VolumeRequest,
+  VolumeWorkload,
 } from "./provider/provider.ts";
 export {
   type ForeignOrOtherResource,

@@ -159,6 +159,24 @@ export interface ProviderVolumes {
   delete(volume: ResourceRef): Promise<void>;
   snapshot?(volume: ResourceRef, options: { name?: string | undefined; tags: Record<string, string> }): Promise<ResourceRef>;
   snapshots?(query: FindQuery): Promise<ForeignOrOtherResource[]>;
+  /** Copies data from an object store onto a volume before a machine needs it; repeating goes on where it stopped. */
+  prewarm?(volume: ResourceRef, from: string): Promise<void>;
+  /** Type and figures for a workload, with reasons. Pure; costs nothing. */
+  recommend?(workload: VolumeWorkload): VolumeRecommendation;
+}
+
+/** What a volume is to be used for. */
+export interface VolumeWorkload {
+  purpose: "data" | "checkpoints" | "archive" | "general";
+  sizeBytes: number;
+  /** How often an hour the whole is read. Default: once. */
+  readsPerHour?: number | undefined;
+}
+
+export interface VolumeRecommendation {
+  request: VolumeRequest;
+  pricePerMonth?: Money | undefined;
+  reasons: string[];
 }
 
 export interface ImageBuildRequest {

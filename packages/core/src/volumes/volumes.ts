@@ -1,6 +1,6 @@
 import { NotFoundError, UnsupportedCapabilityError, ValidationError } from "../errors/kinds.ts";
-import type { FindQuery, ProviderVolumes, TrainingProvider, VolumeInfo, VolumeRequest } from "../provider/provider.ts";
-import { type ForeignOrOtherResource, formatRef, parseRef, type ResourceRef } from "../provider/resource.ts";
+import type { FindQuery, ProviderVolumes, TrainingProvider, VolumeInfo, VolumeRecommendation, VolumeRequest, VolumeWorkload } from "../provider/provider.ts";
+import { type ForeignOrOtherResource, parseRef, type ResourceRef } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type Clock, isoNow } from "../util/clock.ts";
@@ -81,6 +81,22 @@ export class Volumes {
     await this.#one(ref.provider).volumes.delete(ref);
   }
 
+  /** Copies data onto a volume before a machine needs it. It costs what the provider's helper costs; repeating goes on where it stopped. */
+  async prewarm(volume: string, from: string): Promise<void> {
+    const ref = await this.#ref(volume);
+    const part = this.#one(ref.provider);
+    if (part.volumes.prewarm === undefined) throw unsupported("pre-warmed volumes", ref.provider);
+    await part.volumes.prewarm(ref, from);
+  }
+
+  /** Type and figures for a workload, with reasons. Asks no provider's API and costs nothing. */
+  recommend(workload: VolumeWorkload & { provider?: string | undefined }): VolumeRecommendation {
+    const { provider, ...rest } = workload;
+    const part = this.#one(provider);
+    if (part.volumes.recommend === undefined) throw unsupported("advice on volumes", part.name);
+    return part.volumes.recommend(rest);
+  }
+
   async snapshot(volume: string, options: { name?: string | undefined } = {}): Promise<ResourceRef> {
     const ref = await this.#ref(volume);
     const part = this.#one(ref.provider);
@@ -152,6 +168,5 @@ function unsupported(what: string, provider: string | undefined): UnsupportedCap
     why: "Volumes are block storage that a cloud keeps apart from machines.",
     fix: ["Use a provider that has them (aws, runpod).", "Or keep data in an object store: inputs and outputs of the run spec."],
     ...(provider === undefined ? {} : { provider }),
-    context: provider === undefined ? {} : { known: formatRef({ provider, kind: "volume", id: "" }) },
   });
 }
