@@ -1,24 +1,19 @@
-import { ConflictError } from "../errors/kinds.ts";
 import { encodeCursor } from "../events/cursor.ts";
 import type { HostEvent } from "../host/records.ts";
-import { isoNow, type Timer } from "../util/clock.ts";
+import type { Timer } from "../util/clock.ts";
 import { type Command, isStanding } from "./commands.ts";
 import type { EngineContext } from "./context.ts";
 import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
 import type { DriverPort } from "./driver-port.ts";
-import { evolve } from "./evolve.ts";
 import { execute } from "./execute.ts";
 import { errorText, failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
-import { projectEvents } from "./project-events.ts";
-import { asJson, asLogged, runStream } from "./run-log.ts";
+import { DriverStopped, LogWriter } from "./log-writer.ts";
+import { runStream } from "./run-log.ts";
 import { asEndedSummary } from "./run-records.ts";
 import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
 import { startStanding } from "./standing.ts";
-
-/** Thrown inside a driver when it may not act any more. Never leaves the engine. */
-export class DriverStopped extends Error {}
 
 /** A decision was made on an old version of the log: it is dropped and made anew. */
 class StaleDecision extends Error {}
@@ -65,8 +60,7 @@ export class RunDriver implements DriverPort {
   readonly #standing = new Map<string, () => void>();
   readonly #flights = new Set<Promise<void>>();
   readonly #listeners = new Set<() => void>();
-  #state: RunState;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #log: LogWriter;
   #wake: (() => void) | undefined;
   #woken = false;
   readonly #seen = new Set<string>();
@@ -77,11 +71,14 @@ export class RunDriver implements DriverPort {
   constructor(context: EngineContext, state: RunState) {
     this.context = context;
     this.runId = state.runId;
-    this.#state = state;
+    this.#log = new LogWriter(context, state, this.#closing, () => {
+      for (const listener of [...this.#listeners]) listener();
+      this.wake();
+    });
   }
 
   get state(): RunState {
-    return this.#state;
+    return this.#log.state;
   }
 
   get signal(): AbortSignal {
@@ -111,7 +108,7 @@ export class RunDriver implements DriverPort {
     this.wake();
     await this.#done?.catch(() => undefined);
     await Promise.allSettled([...this.#flights]);
-    await this.#tail.catch(() => undefined);
+    await this.#log.idle();
   }
 
   /** No new purchases or attempts; what was started is brought to "armed" or "no machine" by the normal commands. */
@@ -122,13 +119,13 @@ export class RunDriver implements DriverPort {
 
   /** True when nothing that was started hangs in the air. */
   get handedOver(): boolean {
-    const open = Object.values(this.#state.intents).some((intent) => intent.status === "recorded" || intent.status === "ambiguous");
-    const last = openAttempt(this.#state);
+    const open = Object.values(this.state.intents).some((intent) => intent.status === "recorded" || intent.status === "ambiguous");
+    const last = openAttempt(this.state);
     if (open || this.isInFlight("buy") || this.isInFlight("create/") || this.isInFlight("start-host/")) return false;
     if (last !== undefined) return last.armedAt !== undefined;
     // Nobody here can arm it: waiting would change nothing.
-    if (this.#state.secretsMissing.length > 0) return true;
-    return this.#state.ended !== undefined || liveMachines(this.#state).every((machine) => !machine.owned || machine.state === "stopped");
+    if (this.state.secretsMissing.length > 0) return true;
+    return this.state.ended !== undefined || liveMachines(this.state).every((machine) => !machine.owned || machine.state === "stopped");
   }
 
   /** True while nothing is to be done but to watch and wait: for a driver that wants to look in only now and then. */
@@ -161,17 +158,17 @@ export class RunDriver implements DriverPort {
 
   /** Appends what happened. Conflicts with other writers are resolved by reloading: a fact stays a fact. */
   fact(...events: RunLogEvent[]): Promise<void> {
-    return this.#append(() => events, true);
+    return this.#log.append(() => events, true);
   }
 
   /** As `fact`, but not synced to disk one by one: bookkeeping that announces no side effect. */
   note(...events: RunLogEvent[]): Promise<void> {
-    return this.#append(() => events, false);
+    return this.#log.append(() => events, false);
   }
 
   /** Appends a decision: dropped with StaleDecision when the log has moved on since it was made. */
-  decided(events: RunLogEvent[], madeAt = this.#state.version): Promise<void> {
-    return this.#append((state) => {
+  decided(events: RunLogEvent[], madeAt = this.state.version): Promise<void> {
+    return this.#log.append((state) => {
       if (state.version !== madeAt) throw new StaleDecision();
       return events;
     }, true);
@@ -179,7 +176,7 @@ export class RunDriver implements DriverPort {
 
   /** Appends what `make` wants for the newest state; nothing when it wants nothing. */
   update(make: (state: RunState) => RunLogEvent[]): Promise<void> {
-    return this.#append(make, true);
+    return this.#log.append(make, true);
   }
 
   /** What the host is busy with, for listeners of this process; never in the log. */
@@ -189,7 +186,7 @@ export class RunDriver implements DriverPort {
     this.context.bus.emit({
       v: 1,
       type: "operation-progress",
-      cursor: encodeCursor({ stream: runStream(this.runId), seq: this.#state.version - 1, index: 0 }),
+      cursor: encodeCursor({ stream: runStream(this.runId), seq: this.state.version - 1, index: 0 }),
       at: event.at,
       runId: this.runId,
       attempt,
@@ -202,63 +199,8 @@ export class RunDriver implements DriverPort {
   }
 
   /** Reads what others appended. @throws DriverStopped when another session took the lease. */
-  async sync(): Promise<void> {
-    await this.#exclusive(() => this.#reload());
-  }
-
-  #append(make: (state: RunState) => RunLogEvent[], durable: boolean): Promise<void> {
-    return this.#exclusive(async () => {
-      for (;;) {
-        if (this.#closing.signal.aborted) throw new DriverStopped("closed");
-        const events = make(this.#state);
-        if (events.length === 0) return;
-        const { state: store, session, clock } = this.context;
-        const at = isoNow(clock);
-        const expected = this.#state.version;
-        try {
-          await store.append(runStream(this.runId), asJson(events), { expected, session: session.id, at, durable });
-        } catch (error) {
-          if (!ConflictError.isInstance(error)) throw error;
-          await this.#reload();
-          // Nothing is ever appended to an ended log: reloading would go on for ever.
-          if (error.context.ended === true) throw new DriverStopped("the log has ended");
-          continue;
-        }
-        asJson(events).forEach((event, index) => {
-          this.#take({ seq: expected + index, at, session: session.id, event });
-        });
-        this.#changed();
-        return;
-      }
-    });
-  }
-
-  async #reload(): Promise<void> {
-    const stored = await this.context.state.read(runStream(this.runId), this.#state.version);
-    for (const event of stored) this.#take(event);
-    if (stored.length > 0) this.#changed();
-    if (this.#state.lease !== this.context.session.id) {
-      this.#closing.abort(new DriverStopped("lease lost"));
-      throw new DriverStopped("lease lost");
-    }
-  }
-
-  #take(stored: Parameters<typeof asLogged>[0]): void {
-    const logged = asLogged(stored);
-    const before = this.#state;
-    this.#state = evolve(before, logged);
-    for (const event of projectEvents(before, this.#state, logged)) this.context.bus.emit(event);
-  }
-
-  #changed(): void {
-    for (const listener of [...this.#listeners]) listener();
-    this.wake();
-  }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const next = this.#tail.then(work, work);
-    this.#tail = next.catch(() => undefined);
-    return next;
+  sync(): Promise<void> {
+    return this.#log.sync();
   }
 
   async #loop(): Promise<void> {
@@ -267,7 +209,7 @@ export class RunDriver implements DriverPort {
     try {
       while (!this.#closing.signal.aborted) {
         this.#woken = false;
-        const decision = decide(this.#state, {
+        const decision = decide(this.state, {
           now: clock.now(),
           mayBuy: !this.#handingOver && slots.mayTake(this.runId),
           inFlight: (key) => this.#work.get(key)?.running === true,
@@ -276,11 +218,11 @@ export class RunDriver implements DriverPort {
         this.#quiet = commands.every(isStanding);
         this.#reconcileStanding(commands);
         const retryAt = this.#startAll(commands);
-        if (commands.length === 0 && decision.wakeAt === undefined && this.#flights.size === 0 && this.#state.ended !== undefined) break;
+        if (commands.length === 0 && decision.wakeAt === undefined && this.#flights.size === 0 && this.state.ended !== undefined) break;
         await this.#idle(Math.min(decision.wakeAt ?? Number.POSITIVE_INFINITY, retryAt));
       }
-      if (isSettled(this.#state)) {
-        await this.context.state.compact(runStream(this.runId), asEndedSummary(this.#state, this.context.stateId, clock.now()));
+      if (isSettled(this.state)) {
+        await this.context.state.compact(runStream(this.runId), asEndedSummary(this.state, this.context.stateId, clock.now()));
       }
     } finally {
       offFree();
@@ -333,13 +275,13 @@ export class RunDriver implements DriverPort {
 
   async #perform(command: Command, work: Work): Promise<void> {
     const { clock, random, logger } = this.context;
-    const version = this.#state.version;
+    const version = this.state.version;
     try {
       if (command.do === "append") await this.decided(command.events, version);
       else await execute(this, command);
       if (work.failures >= ALARM_AFTER) await this.#clearTrouble(command);
       work.failures = 0;
-      if (this.#state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;
+      if (this.state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;
     } catch (error) {
       if (error instanceof StaleDecision) {
         work.notBefore = 0;
@@ -363,7 +305,7 @@ export class RunDriver implements DriverPort {
   /** What fails again and again must not do so in silence: somebody may be able to mend it while it is tried. */
   async #tellTrouble(command: Command, error: unknown): Promise<void> {
     const id = `retrying/${command.do}`;
-    if (this.#state.alarms.includes(id)) return;
+    if (this.state.alarms.includes(id)) return;
     const { what, why, fix } = failureRecord(error);
     await this.fact({
       type: "alarm",
@@ -376,7 +318,7 @@ export class RunDriver implements DriverPort {
 
   async #clearTrouble(command: Command): Promise<void> {
     const id = `retrying/${command.do}`;
-    if (this.#state.alarms.includes(id)) await this.fact({ type: "alarm-cleared", id });
+    if (this.state.alarms.includes(id)) await this.fact({ type: "alarm-cleared", id });
   }
 
   async #idle(until: number): Promise<void> {
