@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -47,8 +48,6 @@ def fetch_inputs(ctx: "Context") -> None:
     inputs = ctx.attempt.get("inputs") or []
     if not inputs:
         return
-    from concurrent.futures import ThreadPoolExecutor  # not needed by most runs, and slow to import
-
     items: "List[_Item]" = []
     taken: "Dict[str, str]" = {}
     for entry in inputs:
@@ -66,6 +65,19 @@ def fetch_inputs(ctx: "Context") -> None:
     os.makedirs(ctx.work, exist_ok=True)
     require_space(ctx.work, total, len(todo), "the inputs")
     progress = Progress(ctx, "transfer", total, "bytes")
+    try:
+        _fetch_all(ctx, todo, progress, total)
+    except OSError as error:
+        # The ledger's own bytes may be the ones that no longer fit.
+        if error.errno != errno.ENOSPC:
+            raise
+        raise disk_full(ctx.work, total, "the inputs") from error
+    progress.finish()
+
+
+def _fetch_all(ctx: "Context", todo: "List[_Item]", progress: Progress, total: int) -> None:
+    from concurrent.futures import ThreadPoolExecutor  # not needed by most runs, and slow to import
+
     folders: "Set[str]" = set()
     with open(os.path.join(ctx.dir, LEDGER), "a", encoding="utf-8") as ledger:
         pool = ThreadPoolExecutor(PARALLEL, "runctl-inputs")
@@ -85,7 +97,6 @@ def fetch_inputs(ctx: "Context") -> None:
             for future in running:
                 future.cancel()
             pool.shutdown(wait=True)
-    progress.finish()
 
 
 def _collect(ctx: "Context", running: "Dict[Any, _Item]", ledger: "Any", progress: Progress, total: int) -> None:
