@@ -15,10 +15,13 @@ export function encodeLogCursor(position: LogPosition): string {
 
 /** @throws ValidationError for anything that is not a log cursor. */
 export function decodeLogCursor(cursor: string): LogPosition {
-  const match = /^1:(\d{1,9}):([os]):(\d{1,15})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
+  // Callers without a compiler pass anything.
+  const given: unknown = cursor;
+  const text = typeof given === "string" ? Buffer.from(given, "base64url").toString("latin1") : "";
+  const match = /^1:(\d{1,9}):([os]):(\d{1,15})$/.exec(text);
   if (match === null) {
     throw new ValidationError({
-      what: `${JSON.stringify(cursor.slice(0, 60))} is not a log cursor.`,
+      what: `${typeof given === "string" ? JSON.stringify(given.slice(0, 60)) : `The ${typeof given} for \`after\``} is not a log cursor.`,
       why: "`after` goes on behind a line that was read before.",
       fix: ["Pass the `cursor` of a LogLine as it is."],
     });

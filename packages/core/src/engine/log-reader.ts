@@ -1,5 +1,6 @@
 import { isoNow } from "../util/clock.ts";
 import type { EngineContext } from "./context.ts";
+import { checkAttempt } from "./handle-arguments.ts";
 import { LineCutter } from "./log-lines.ts";
 import { decodeLogCursor, encodeLogCursor, type LogPosition } from "./log-position.ts";
 import { LogSource } from "./log-source.ts";
@@ -18,6 +19,7 @@ export interface LogOptions {
 
 /** Lines of a run's output, attempt by attempt: set-up first, then the training. Ends with the run, or with what is there when not following. */
 export async function* readLogs(context: EngineContext, view: RunView, options: LogOptions): AsyncGenerator<LogLine> {
+  checkAttempt(options.attempt);
   const source = new LogSource(context, () => view.nudge());
   try {
     let position: LogPosition =

@@ -5,6 +5,7 @@ import type { MetricPoint } from "../metrics/metric-types.ts";
 import { parseDuration } from "../spec/units.ts";
 import { downloadTree } from "../storage/transfer/download-tree.ts";
 import type { Engine } from "./engine.ts";
+import { checkDownload, checkReason } from "./handle-arguments.ts";
 import { readLogs, tailOf } from "./log-reader.ts";
 import { resultOf } from "./result.ts";
 import { readRunEvents } from "./run-events.ts";
@@ -67,6 +68,7 @@ export class RunHandle implements Run {
   }
 
   async download(what: "outputs" | "checkpoints" | "logs", to: string, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkDownload(what, to);
     const state = await this.#engine.view(this.id).refresh();
     const { context } = this.#engine;
     const store = context.store(state.storeUri);
@@ -94,6 +96,7 @@ export class RunHandle implements Run {
   async stop(
     options: { grace?: number | string | undefined; reason?: string | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
+    checkReason(options.reason);
     const graceMs = options.grace === undefined ? undefined : parseDuration(options.grace, "grace");
     await this.#engine.request(this.id, {
       request: "stop",
@@ -104,6 +107,7 @@ export class RunHandle implements Run {
   }
 
   async cancel(options: { reason?: string | undefined; signal?: AbortSignal | undefined } = {}): Promise<void> {
+    checkReason(options.reason);
     await this.#engine.request(this.id, { request: "cancel", ...(options.reason === undefined ? {} : { reason: options.reason }) });
     await this.#untilEnded(options.signal);
   }
