@@ -66,6 +66,10 @@ while now; do
   if ! { read -r me _ <guardian.pid && [ "$me" = $$ ]; }; then
     alive guardian.pid && exit 0 # another one took over
     start_of $$ && put guardian.pid "$$ $start $boot"
+    if [ ! -f guardian.pid ] && [ ! -f guard.conf ]; then # The folder was deleted: nothing can be told, saved or resumed here.
+      [ -z "${nonce:-}" ] || kill_all
+      exit 0
+    fi
   fi
   if [ $((up - saved)) -ge 60 ]; then
     saved=$up && put guard.json "{\"spentSeconds\":$spent,\"hardSeconds\":$hard,\"bootId\":\"$boot\",\"uptime\":$up}"

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import type { AttemptFile } from "./attempt-file.ts";
@@ -197,6 +197,16 @@ describe.concurrent("losing the agent before the training was started", () => {
     await host.start(attempt, { env: secrets });
     await until("setup began", () => host.json(attempt, "status.json")?.phase === "inputs");
   }
+
+  it("P-22: a guardian whose folder was deleted ends the training and itself, instead of waiting for its limits", async ({ host }) => {
+    const attempt = host.attempt({ argv: ["sleep", "600"] });
+    await host.start(attempt);
+    await host.pid(attempt, "runner");
+    const guardian = await host.pid(attempt, "guardian");
+    rmSync(host.home, { recursive: true, force: true, maxRetries: 20 });
+    await until("the guardian is gone", () => isZombie(guardian));
+    await until("nothing carries the attempt", () => host.carrying(attempt).length === 0);
+  });
 
   it("ends as agent-lost when its secrets died with it: nothing is trained without them", async ({ host }) => {
     const attempt = host.attempt({ code: stuck, secretNames: ["TOKEN"], argv: ["echo", "trained"] });
