@@ -1,5 +1,7 @@
 import { NotFoundError } from "../errors/kinds.ts";
+import { invalidValue } from "../spec/invalid.ts";
 import type { StateStore, StoredEvent } from "../state/state-store.ts";
+import { isStreamId } from "../state/stream-name.ts";
 import type { JsonObject } from "../util/json.ts";
 import { evolve } from "./evolve.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
@@ -20,8 +22,17 @@ export function asJson(events: readonly RunLogEvent[]): JsonObject[] {
   return JSON.parse(JSON.stringify(events)) as JsonObject[];
 }
 
-/** A run's state by its log; undefined when there is no such run. */
+/** A run's state by its log; undefined when there is no such run. @throws ValidationError for what cannot be an id */
 export async function loadRun(store: StateStore, runId: string): Promise<RunState | undefined> {
+  if (typeof runId !== "string" || !isStreamId(runId)) {
+    throw invalidValue({
+      field: "runId",
+      value: runId,
+      expected: "a run id, 1 to 64 of a-z, 0-9 and -",
+      example: '"k7m2dq4hz9tw3xrc"',
+      fix: ["Pass `run.id`, or an id of `runctl.runs.list()`, as it is."],
+    });
+  }
   let state: RunState | undefined;
   for (const stored of await store.read(runStream(runId))) state = evolve(state, asLogged(stored));
   return state;
