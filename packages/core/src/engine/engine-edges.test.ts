@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { EngineBed } from "../../test/support/engine-bed.ts";
 import { ManualClock, settle } from "../../test/support/manual-clock.ts";
 import { MemoryCloud, memoryProvider } from "../../test/support/memory-provider.ts";
-import { PermissionError } from "../errors/kinds.ts";
+import { PermissionError, StorageError } from "../errors/kinds.ts";
 import { TAGS } from "../provider/tags.ts";
 import { setAside } from "./project-budget.ts";
 import { ProviderPoller } from "./provider-poller.ts";
@@ -33,6 +33,22 @@ describe("the engine, at the edges", () => {
     await bed.clock.advance(2_000);
     await reader;
     expect(lists).toBeLessThan(200);
+    await engine.close(0);
+  });
+
+  it("a state that cannot be written any more is told to listeners, once, and works again afterwards", async () => {
+    const bed = new EngineBed();
+    const engine = await bed.engine();
+    const alarms: string[] = [];
+    engine.context.bus.on("alarm", (event) => void alarms.push(event.id));
+    const { append } = bed.state;
+    const runId = await bed.start(engine);
+    bed.state.append = () => Promise.reject(new StorageError({ what: "The folder is gone." }));
+    await bed.clock.advance(120_000);
+    expect(alarms).toEqual(["state-unwritable"]);
+    bed.state.append = append;
+    const state = await bed.until(runId, (each) => each.ended !== undefined);
+    expect(state.ended?.status).toBe("succeeded");
     await engine.close(0);
   });
 

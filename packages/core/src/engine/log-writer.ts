@@ -1,7 +1,9 @@
 import { ConflictError } from "../errors/kinds.ts";
+import { encodeCursor } from "../events/cursor.ts";
 import { isoNow } from "../util/clock.ts";
 import type { EngineContext } from "./context.ts";
 import { evolve } from "./evolve.ts";
+import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { projectEvents } from "./project-events.ts";
 import { asJson, asLogged, runStream } from "./run-log.ts";
@@ -20,6 +22,7 @@ export class LogWriter {
   readonly #onChange: () => void;
   #state: RunState;
   #tail: Promise<unknown> = Promise.resolve();
+  #broken = false;
 
   constructor(context: EngineContext, state: RunState, closing: AbortController, onChange: () => void) {
     this.#context = context;
@@ -49,12 +52,16 @@ export class LogWriter {
         try {
           await store.append(runStream(this.#state.runId), stored, { expected, session: session.id, at, durable });
         } catch (error) {
-          if (!ConflictError.isInstance(error)) throw error;
+          if (!ConflictError.isInstance(error)) {
+            this.#tellBroken(error);
+            throw error;
+          }
           await this.#reload();
           // Nothing is ever appended to an ended log: reloading would go on for ever.
           if (error.context.ended === true) throw new DriverStopped("the log has ended");
           continue;
         }
+        this.#broken = false;
         stored.forEach((event, index) => {
           this.#take({ seq: expected + index, at, session: session.id, event });
         });
@@ -72,6 +79,27 @@ export class LogWriter {
   /** Resolves when nothing is being written any more. */
   async idle(): Promise<void> {
     await this.#tail.catch(() => undefined);
+  }
+
+  /** A log that cannot be written cannot hold its own alarm: listeners of this process hear of it, once until it works again. */
+  #tellBroken(error: unknown): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    const { bus, clock, logger } = this.#context;
+    const { runId, version } = this.#state;
+    const { what, why, fix } = failureRecord(error);
+    logger.error?.(`the log of run ${runId} cannot be written`, { runId, reason: what });
+    bus.emit({
+      v: 1,
+      type: "alarm",
+      cursor: encodeCursor({ stream: runStream(runId), seq: version - 1, index: 0 }),
+      at: isoNow(clock),
+      runId,
+      id: "state-unwritable",
+      what: `What happens to run ${runId} cannot be written down: ${what}`,
+      why: `${why} The training goes on; nothing more is bought or ended until the state can be written again.`.trim(),
+      fix: fix.length > 0 ? fix : ["Give the state its folder, room and permissions back."],
+    });
   }
 
   async #reload(): Promise<void> {
