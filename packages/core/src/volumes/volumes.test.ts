@@ -26,9 +26,9 @@ function volumesOf(provider: string): ProviderVolumes {
     },
     async list(query) {
       const ids = query.ids;
-      return made.filter((volume) => volume.ref.provider === provider && (ids === undefined || ids.includes(volume.ref.id))).filter(
-        (volume) => query.stateId === undefined || volume.tags[TAGS.state] === query.stateId,
-      );
+      return made
+        .filter((volume) => volume.ref.provider === provider && (ids === undefined || ids.includes(volume.ref.id)))
+        .filter((volume) => query.stateId === undefined || volume.tags[TAGS.state] === query.stateId);
     },
     async attach(volume, machine) {
       calls.push(`attach ${volume.id} ${machine.provider}/${machine.id}`);
@@ -61,7 +61,11 @@ beforeEach(() => {
 describe("Volumes", () => {
   it("throws unsupported-capability where nobody has volumes, and only when used", async () => {
     const { volumes } = facade(memoryProvider(new MemoryCloud(clock)));
-    for (const use of [() => volumes.list(), () => volumes.create({ sizeBytes: 1 }), async () => volumes.recommend({ purpose: "data", sizeBytes: 1 })]) {
+    for (const use of [
+      () => volumes.list(),
+      () => volumes.create({ sizeBytes: 1 }),
+      async () => volumes.recommend({ purpose: "data", sizeBytes: 1 }),
+    ]) {
       await expect(use()).rejects.toMatchObject({ code: "RUNCTL_UNSUPPORTED_CAPABILITY" });
     }
   });
@@ -69,7 +73,13 @@ describe("Volumes", () => {
   it("marks what it makes as ours in the create call, and protects what is to persist", async () => {
     const { volumes, stateId } = facade(withVolumes("cloud"));
     const volume = await volumes.create({ name: "data", sizeBytes: 10, persistent: true, labels: { team: "a" } });
-    expect(volume.tags).toMatchObject({ [TAGS.state]: await stateId, [TAGS.project]: "digits", [TAGS.user]: "ada", [TAGS.protected]: "true", team: "a" });
+    expect(volume.tags).toMatchObject({
+      [TAGS.state]: await stateId,
+      [TAGS.project]: "digits",
+      [TAGS.user]: "ada",
+      [TAGS.protected]: "true",
+      team: "a",
+    });
     expect((await volumes.get("vol-1"))?.name).toBe("data");
     expect((await volumes.get("cloud/volume/vol-1"))?.name).toBe("data");
     expect(await volumes.get("vol-9")).toBeUndefined();

@@ -1,5 +1,13 @@
 import { NotFoundError, UnsupportedCapabilityError, ValidationError } from "../errors/kinds.ts";
-import type { FindQuery, ProviderVolumes, TrainingProvider, VolumeInfo, VolumeRecommendation, VolumeRequest, VolumeWorkload } from "../provider/provider.ts";
+import type {
+  FindQuery,
+  ProviderVolumes,
+  TrainingProvider,
+  VolumeInfo,
+  VolumeRecommendation,
+  VolumeRequest,
+  VolumeWorkload,
+} from "../provider/provider.ts";
 import { type ForeignOrOtherResource, parseRef, type ResourceRef } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import type { StateStore } from "../state/state-store.ts";

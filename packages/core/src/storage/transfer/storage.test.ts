@@ -125,6 +125,11 @@ describe("copy and sync", () => {
     for (let n = 0; n < 30; n += 1) put(`src/${n}`);
     let now = 0;
     let most = 0;
+    // The first ones wait until three are in flight: that they can be is shown by the test ending at all.
+    let three = (): void => undefined;
+    const reached = new Promise<void>((resolve) => {
+      three = resolve;
+    });
     const slow: ObjectStore = {
       ...far,
       scheme: "slow",
@@ -133,6 +138,8 @@ describe("copy and sync", () => {
       async put() {
         now += 1;
         most = Math.max(most, now);
+        if (now === 3) three();
+        await reached;
         await new Promise((resolve) => setImmediate(resolve));
         now -= 1;
         return { etag: "e" };
