@@ -41,10 +41,7 @@ start_supervisor() {
   exec 3</dev/null && since=$up
 }
 
-if alive guardian.pid || { [ -f ended ] && [ ! -f end.sh ]; }; then
-  echo there
-  exit 0
-fi
+if alive guardian.pid || { [ -f ended ] && [ ! -f end.sh ]; }; then echo there && exit 0; fi
 now
 spent0=0 base=$up
 if [ -r guard.json ] && read -r line <guard.json; then
@@ -66,10 +63,8 @@ while now; do
   if ! { read -r me _ <guardian.pid && [ "$me" = $$ ]; }; then
     alive guardian.pid && exit 0 # another one took over
     start_of $$ && put guardian.pid "$$ $start $boot"
-    if [ ! -f guardian.pid ] && [ ! -f guard.conf ]; then # The folder was deleted: nothing can be told, saved or resumed here.
-      [ -z "${nonce:-}" ] || kill_all
-      exit 0
-    fi
+    # The folder was deleted: nothing can be told, saved or resumed here.
+    [ -f guardian.pid ] || [ -f guard.conf ] || { [ -z "${nonce:-}" ] || kill_all; exit 0; }
   fi
   if [ $((up - saved)) -ge 60 ]; then
     saved=$up && put guard.json "{\"spentSeconds\":$spent,\"hardSeconds\":$hard,\"bootId\":\"$boot\",\"uptime\":$up}"
