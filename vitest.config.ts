@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.test.ts", "packages/*/test/**/*.test.ts", "examples/**/*.test.ts", "acceptance/**/*.test.ts"],
     testTimeout: 30_000,
-    // Most tests wait for real processes: two at a time keep two cores busy, and more would only make them wait for each other.
-    maxWorkers: 2,
+    // One file at a time: tests with real processes and deadlines of seconds must not starve one another on two cores.
+    maxWorkers: 1,
   },
 });

@@ -95,7 +95,8 @@ describe.concurrent("one call does it all", () => {
       const sharing = await bed.runctl.train({ ...other, share: true });
       expect(await output(sharing)).toEqual(["other"]);
       expect((await sharing.result()).status).toBe("succeeded");
-      expect((await first.status()).status).toBe("running");
+      // The output may be read before the driver has looked at the host.
+      await eventually(async () => expect((await first.status()).status).toBe("running"));
       await first.stop();
       // The machine is the user's: runs leave it.
       expect((await bed.runctl.machines.get(machine.id))?.machine?.state).toBe("running");

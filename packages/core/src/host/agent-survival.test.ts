@@ -203,7 +203,15 @@ describe.concurrent("losing the agent before the training was started", () => {
     await host.start(attempt);
     await host.pid(attempt, "runner");
     const guardian = await host.pid(attempt, "guardian");
-    rmSync(host.home, { recursive: true, force: true, maxRetries: 20 });
+    // The agent may put a file into a folder that is just being emptied: deleted again until it is gone.
+    await until("the home is gone", () => {
+      try {
+        rmSync(host.home, { recursive: true, force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+      }
+      return !existsSync(host.home);
+    });
     await until("the guardian is gone", () => isZombie(guardian));
     await until("nothing carries the attempt", () => host.carrying(attempt).length === 0);
   });
