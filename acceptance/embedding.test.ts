@@ -50,7 +50,7 @@ describe.concurrent("embedding", () => {
       expect(await aborted((signal) => drain(run.logs({ signal })))).toBe(reason);
       expect(await aborted((signal) => drain(run.events({ signal })))).toBe(reason);
       expect(await aborted((signal) => bed.runctl.offers({}, { signal }))).toBe(reason);
-      expect((await run.status()).status).toBe("running");
+      await eventually(async () => expect((await run.status()).status).toBe("running"));
       // Asked to stop: giving up the wait does not take it back.
       expect(await aborted((signal) => run.stop({ signal }))).toBe(reason);
       expect((await run.result()).status).toBe("stopped");

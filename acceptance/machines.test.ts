@@ -74,7 +74,7 @@ describe.concurrent("machines", () => {
       const report = await bed.runctl.machines.applyStop(plan);
       expect(report.stopped.sort()).toEqual([one.id, two.id].sort());
       expect((await other.machines.get(foreign.id))?.machine?.state).toBe("running");
-      expect((await run.status()).status).toBe("running");
+      await eventually(async () => expect((await run.status()).status).toBe("running"));
       await run.cancel();
       await other.close();
       await otherState.close?.();
