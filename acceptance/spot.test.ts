@@ -135,14 +135,14 @@ describe.concurrent("interruptions", () => {
       await eventually(async () => expect((await readdir(join(bed.storeOf(run.id), "ckpt", "1"))).length).toBeGreaterThan(1));
       // The whole machine is frozen: it looks dead to nobody's API, then vanishes from the listing, and comes back later.
       const frozen = bed.processes().filter(({ command }) => !command.startsWith("sleep"));
-      for (const { pid } of frozen) process.kill(pid, "SIGSTOP");
+      bed.signal(frozen, "SIGSTOP");
       const machine = (await bed.machines())[0] ?? "";
       const { rename } = await import("node:fs/promises");
       await rename(join(bed.home, "machines", machine), join(bed.dir, "away"));
       await eventually(async () => expect((await run.status()).attempt).toBe(2));
       await eventually(async () => expect((await readdir(join(bed.storeOf(run.id), "ckpt", "2"))).length).toBeGreaterThan(1));
       await rename(join(bed.dir, "away"), join(bed.home, "machines", machine));
-      for (const { pid } of frozen) process.kill(pid, "SIGCONT");
+      bed.signal(frozen, "SIGCONT");
       const before = (await readdir(join(bed.storeOf(run.id), "ckpt", "2"))).length;
       await eventually(async () => expect((await readdir(join(bed.storeOf(run.id), "ckpt", "2"))).length).toBeGreaterThan(before + 3));
       const latest = await bed.runctl.checkpoints.latest(bed.storeOf(run.id));

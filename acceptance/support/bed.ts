@@ -105,6 +105,17 @@ export class Bed {
     return found;
   }
 
+  /** kill(2) for each; one that ended meanwhile is passed over. */
+  signal(processes: ReadonlyArray<{ pid: number }>, signal: NodeJS.Signals): void {
+    for (const { pid } of processes) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    }
+  }
+
   /** Nothing of what was trained is left: no process, no machine. @throws naming what is. */
   async mustBeEmpty(): Promise<void> {
     await eventually(async () => {
@@ -117,13 +128,7 @@ export class Bed {
     for (const opened of this.#opened) await opened.close();
     await this.runctl.close({ handOver: false });
     await this.state.close?.();
-    for (const { pid } of this.processes()) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // It ended meanwhile.
-      }
-    }
+    this.signal(this.processes(), "SIGKILL");
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
