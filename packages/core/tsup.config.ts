@@ -1,7 +1,7 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts", provider: "src/provider.ts" },
+  entry: { index: "src/index.ts", provider: "src/provider.ts", seams: "src/seams.ts" },
   format: ["esm"],
   target: "node20",
   dts: {

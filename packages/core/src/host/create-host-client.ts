@@ -1,6 +1,6 @@
 import { NotFoundError, SyncError } from "../errors/kinds.ts";
 import { attemptFolder } from "./attempt-paths.ts";
-import type { HostClient } from "./host-client.ts";
+import { type HostClient, hostClientOf } from "./host-client.ts";
 import { CONTROL_SH, OBSERVE_SH } from "./host-scripts.ts";
 import { parseObservation } from "./parse-observation.ts";
 import { startAttempt } from "./start-attempt.ts";
@@ -8,9 +8,12 @@ import { startAttempt } from "./start-attempt.ts";
 /** The controller's side of the host protocol. Holds no state: one client serves all sessions. */
 export function createHostClient(): HostClient {
   return {
-    start: (session, attempt, secrets, options) => startAttempt(session, attempt, secrets, options?.signal),
+    start: (session, attempt, secrets, options) =>
+      hostClientOf(session)?.start(session, attempt, secrets, options) ?? startAttempt(session, attempt, secrets, options?.signal),
 
     async observe(session, runId, attempt, options) {
+      const own = hostClientOf(session);
+      if (own !== undefined) return own.observe(session, runId, attempt, options);
       const offset = options?.eventsOffset ?? 0;
       const dir = attemptFolder(session, runId, attempt);
       const result = await session.exec(["sh", "-c", OBSERVE_SH, "sh", dir, String(offset)]);
@@ -22,6 +25,8 @@ export function createHostClient(): HostClient {
     },
 
     async control(session, runId, attempt, command) {
+      const own = hostClientOf(session);
+      if (own !== undefined) return own.control(session, runId, attempt, command);
       const dir = attemptFolder(session, runId, attempt);
       const result = await session.exec(["sh", "-c", CONTROL_SH, "sh", dir], { stdin: `${JSON.stringify(command)}\n` });
       if (result.exitCode === 4) {
@@ -34,6 +39,7 @@ export function createHostClient(): HostClient {
     },
 
     readLog: (session, runId, attempt, which, offset, maxBytes) =>
+      hostClientOf(session)?.readLog(session, runId, attempt, which, offset, maxBytes) ??
       session.read(`${attemptFolder(session, runId, attempt)}/${which}`, offset, maxBytes),
 
     attemptDir: attemptFolder,

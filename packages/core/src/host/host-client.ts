@@ -47,3 +47,19 @@ export interface HostClient {
   /** The attempt's folder on the host, for `watch`. */
   attemptDir(session: HostSession, runId: string, attempt: number): string;
 }
+
+/**
+ * A session may carry the host agent's answers itself: hosts that exist only as a model (`@runctl/testing`) have no sh and no files.
+ * A registered symbol, so that it works across copies of this package.
+ */
+export const HOST_CLIENT: unique symbol = Symbol.for("runctl.host-client") as never;
+
+/** A session of a host whose agent is a model. */
+export interface ModelledHostSession extends HostSession {
+  readonly [HOST_CLIENT]: HostClient;
+}
+
+/** The model's own client, if the session carries one. */
+export function hostClientOf(session: HostSession): HostClient | undefined {
+  return (session as Partial<ModelledHostSession>)[HOST_CLIENT];
+}

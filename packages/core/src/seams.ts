@@ -1,0 +1,27 @@
+// What @runctl/testing and tools like it stand on: the engine's records and pure functions. Follows core's insides and may change with
+// any minor version; programs that train import "@runctl/core", providers "@runctl/core/provider".
+
+export type { CheckpointRef } from "./checkpoint/checkpoint-ref.ts";
+export { fileListDigest, type LatestRecord, manifestToRef } from "./checkpoint/published.ts";
+export type { PublishedManifest } from "./checkpoint/published-manifest.ts";
+export type { Command, DecideEnv, Decision } from "./engine/commands.ts";
+export { decide } from "./engine/decide.ts";
+export { isSettled } from "./engine/decide-end.ts";
+export { evolve, replayLog } from "./engine/evolve.ts";
+export type { Evidence, FailureRecord, RunLogEvent, UserRequest } from "./engine/log-events.ts";
+export { asLogged, loadRun, runStream } from "./engine/run-log.ts";
+export { type AttemptRecord, type IntentState, liveMachines, type MachineRecord, openAttempt, type RunState } from "./engine/run-state.ts";
+export { spentUsd } from "./engine/spent.ts";
+export { attemptKey, logKey, runKey } from "./engine/store-keys.ts";
+export type { AttemptFile } from "./host/attempt-file.ts";
+export {
+  type AttemptSecrets,
+  type ControlCommand,
+  HOST_CLIENT,
+  type HostClient,
+  type HostObservation,
+  type ModelledHostSession,
+} from "./host/host-client.ts";
+export type { AttemptCause, HostEvent, HostExit, HostFinal, HostNoticeRecord, HostStatus } from "./host/records.ts";
+export type { ResolvedSpec } from "./spec/resolved-spec.ts";
+export { parseStreamName } from "./state/stream-name.ts";

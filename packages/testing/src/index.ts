@@ -1,0 +1,2 @@
+// The public names of @runctl/testing.
+export type { MachineContext, MachineHost, MachineHostFactory, MachineNotice } from "./cloud/machine-host.ts";
