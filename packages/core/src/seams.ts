@@ -9,10 +9,12 @@ export { decide } from "./engine/decide.ts";
 export { isSettled } from "./engine/decide-end.ts";
 export { evolve, replayLog } from "./engine/evolve.ts";
 export type { Evidence, FailureRecord, RunLogEvent, UserRequest } from "./engine/log-events.ts";
+export { timeOf } from "./engine/result.ts";
 export { asLogged, loadRun, runStream } from "./engine/run-log.ts";
 export { type AttemptRecord, type IntentState, liveMachines, type MachineRecord, openAttempt, type RunState } from "./engine/run-state.ts";
-export { spentUsd } from "./engine/spent.ts";
+export { spentUsd, trainedMs } from "./engine/spent.ts";
 export { attemptKey, logKey, runKey } from "./engine/store-keys.ts";
+export { costOfRun, marketOf } from "./engine/summary.ts";
 export type { AttemptFile } from "./host/attempt-file.ts";
 export {
   type AttemptSecrets,
