@@ -4,6 +4,8 @@
 export type { CheckpointRef } from "./checkpoint/checkpoint-ref.ts";
 export { fileListDigest, type LatestRecord, manifestToRef } from "./checkpoint/published.ts";
 export type { PublishedManifest } from "./checkpoint/published-manifest.ts";
+export { costOfAll } from "./cost/cost-of.ts";
+export type { PriceSegment, ResourceRecord } from "./cost/resource-record.ts";
 export type { Command, DecideEnv, Decision } from "./engine/commands.ts";
 export { decide } from "./engine/decide.ts";
 export { isSettled } from "./engine/decide-end.ts";
