@@ -1,0 +1,26 @@
+// Taken at import: a test that fakes the timers later (vi.useFakeTimers) must not stop the world.
+const immediate = setImmediate;
+const delayed = setTimeout;
+const cancelDelayed = clearTimeout;
+
+/** One turn of the event loop: every promise that was ready has gone on, and so have immediates that were queued before. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => void immediate(resolve));
+}
+
+/** Node's names for what ends by itself: queued immediates, requests to the file system, work of the thread pool (hashes, random bytes). */
+const PASSING = /^(Immediate|FSReq.*|FileHandleCloseReq|.*Request)$/;
+
+/** True while something of this process ends soon by itself. Costs well under a microsecond. */
+export function isBusy(): boolean {
+  for (const resource of process.getActiveResourcesInfo()) if (PASSING.test(resource)) return true;
+  return false;
+}
+
+/** Rejects with what `late` makes when `work` has not settled after `ms` of REAL time: only for work that is real itself. */
+export function withinRealTime<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = delayed(() => reject(late()), ms);
+    work.then(resolve, reject).finally(() => cancelDelayed(timer));
+  });
+}
