@@ -9,7 +9,7 @@ export function turn(): Promise<void> {
 }
 
 /** Node's names for what ends by itself: queued immediates, requests to the file system, work of the thread pool (hashes, random bytes). */
-const PASSING = /^(Immediate|FSReq.*|FileHandleCloseReq|.*Request)$/;
+const PASSING = /^(Immediate|FSReq.*|.*CloseReq|.*Request)$/;
 
 /** True while something of this process ends soon by itself. Costs well under a microsecond. */
 export function isBusy(): boolean {
