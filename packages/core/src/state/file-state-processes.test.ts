@@ -122,10 +122,14 @@ describe("fileState between processes", () => {
     await store.close();
   }, 180_000);
 
-  it("a watcher hears of another process's append, and does not keep a process alive", async () => {
+  it("a watcher hears of another process's append, in which stream, and does not keep a process alive", async () => {
     const store = fileState(dir);
     await store.append("run/a", [{ n: 0 }], at(0));
-    const heard = new Promise<void>((resolve) => store.watch?.(resolve));
+    const heard = new Promise<void>((resolve) => {
+      store.watch?.((stream) => {
+        if (stream === "run/b") resolve();
+      });
+    });
     expect(await appender([dir, "run/b", "s", "1"]).ended).toBe(0);
     await heard;
     await store.close();

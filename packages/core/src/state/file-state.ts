@@ -1,5 +1,5 @@
-import { readdir, rmdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { readdir, rmdir, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { ConflictError } from "../errors/kinds.ts";
 import { type Clock, systemClock, type Timer } from "../util/clock.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -49,7 +49,7 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
   const owner = ownerMark();
   const mutex = new KeyedMutex();
   const known = new Map<StreamName, KnownStream>();
-  const hint = changeHint(layout.hintFile, clock);
+  const hint = changeHint(layout.hints, clock);
   let id: Promise<string> | undefined;
   let tidied: Promise<void> | undefined;
   let closed = false;
@@ -106,7 +106,7 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
     }
     dropHeld(entry);
     entry.tail = next;
-    hint.changed();
+    hint.changed(entry.paths.stream);
     return next;
   };
 
@@ -146,9 +146,13 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
     tidied ??= (async () => {
       for (const folder of [layout.tmp, layout.root, layout.sessions, dirname(layout.indexFile("run"))])
         await removeLeftovers(folder, clock);
+      const hints = await readdir(layout.hints).catch(() => []);
       for (const kind of ["run", "resource"] as const) {
         const names = await readdir(layout.kindFolder(kind)).catch(() => []);
         const all = new Set(names);
+        // Killed between the end of a stream and its hint file's.
+        for (const name of hints.filter((hint) => hint.startsWith(`${kind}.`) && all.has(`${hint.slice(kind.length + 1)}.jsonl`)))
+          await unlink(join(layout.hints, name)).catch(() => {});
         for (const name of names.filter(isStreamId)) {
           const paths = layout.stream(`${kind}/${name}`);
           if (all.has(`${name}.jsonl`)) {
@@ -236,7 +240,7 @@ export function fileState(dir: string, options: { clock?: Clock | undefined; ran
         const mark = fileMark(entry.paths.ended);
         const name = entry.paths.kind === "project" ? "project" : stream.slice(stream.indexOf("/") + 1);
         if (mark !== undefined) await addToIndex(layout.indexFile(entry.paths.kind), indexLine(name, mark, held));
-        hint.changed();
+        hint.changed(stream, true);
       });
     },
     async beat(beat) {

@@ -2,7 +2,7 @@ import { NotFoundError } from "../errors/kinds.ts";
 import type { JsonObject } from "../util/json.ts";
 import { type Random, randomId, systemRandom } from "../util/random.ts";
 import { appendConflict, cannotAdopt, numbered, toPending } from "./state-conflicts.ts";
-import type { SessionBeat, StateStore, StoredEvent } from "./state-store.ts";
+import type { SessionBeat, StateStore, StoredEvent, StreamName } from "./state-store.ts";
 import { parseStreamName } from "./stream-name.ts";
 
 interface MemoryStream {
@@ -18,11 +18,11 @@ interface MemoryStream {
 export function memoryState(options: { random?: Random | undefined } = {}): StateStore {
   const streams = new Map<string, MemoryStream>();
   const beats = new Map<string, string>();
-  const watchers = new Set<() => void>();
+  const watchers = new Set<(stream: StreamName) => void>();
   let id = randomId(options.random ?? systemRandom);
 
-  const changed = (): void => {
-    for (const watcher of [...watchers]) queueMicrotask(() => watchers.has(watcher) && watcher());
+  const changed = (stream: StreamName): void => {
+    for (const watcher of watchers) queueMicrotask(() => watchers.has(watcher) && watcher(stream));
   };
 
   return {
@@ -45,7 +45,7 @@ export function memoryState(options: { random?: Random | undefined } = {}): Stat
       if (pending.length === 0) return { next };
       known.events.push(...numbered(pending, next).map((event) => JSON.stringify(event)));
       streams.set(stream, known);
-      changed();
+      changed(stream);
       return { next: known.events.length };
     },
     async read(stream, from = 0) {
@@ -65,7 +65,7 @@ export function memoryState(options: { random?: Random | undefined } = {}): Stat
       if (known === undefined) throw new NotFoundError({ what: `There is no stream ${stream} to end.`, context: { stream } });
       if (known.summary !== undefined) return;
       known.summary = JSON.stringify(summary);
-      changed();
+      changed(stream);
     },
     async beat(beat) {
       beats.set(beat.session, JSON.stringify(beat));
@@ -77,7 +77,7 @@ export function memoryState(options: { random?: Random | undefined } = {}): Stat
       beats.delete(session);
     },
     watch(onChange) {
-      const watcher = (): void => onChange();
+      const watcher = (stream: StreamName): void => onChange(stream);
       watchers.add(watcher);
       return () => void watchers.delete(watcher);
     },

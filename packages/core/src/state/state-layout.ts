@@ -9,7 +9,7 @@ const DIGITS = 8;
 export interface StateLayout {
   root: string;
   idFile: string;
-  hintFile: string;
+  hints: string;
   sessions: string;
   tmp: string;
   /** Folder with one entry a stream, for runs and resources. */
@@ -32,7 +32,7 @@ export function stateLayout(root: string): StateLayout {
   return {
     root,
     idFile: join(root, "state.json"),
-    hintFile: join(root, "hint"),
+    hints: join(root, "hints"),
     sessions: join(root, "sessions"),
     tmp: join(root, "tmp"),
     kindFolder,

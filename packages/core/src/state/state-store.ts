@@ -73,8 +73,11 @@ export interface StateStore {
   beat(beat: SessionBeat): Promise<void>;
   beats(): Promise<SessionBeat[]>;
   endSession(session: string): Promise<void>;
-  /** Optional: calls back soon after anything changed, also by another process. */
-  watch?(onChange: () => void): () => void;
+  /**
+   * Optional: calls back soon after anything changed, also by another process. With the stream's name where the store knows which
+   * one it was; without, it may be any. A hint only: calls may be missed, doubled, or come without a change.
+   */
+  watch?(onChange: (stream?: StreamName | undefined) => void): () => void;
   /** A folder near the state for the default `file:` store; absent for stores that have none. */
   readonly dataDir?: string | undefined;
   close(): Promise<void>;

@@ -225,6 +225,23 @@ export function stateConformance(name: string, open: () => Promise<StateSubject>
       expect(left).toBe(0);
     });
 
+    it("tells a watcher which stream changed, if it tells one at all", async () => {
+      const { watch } = store;
+      if (watch === undefined) return;
+      await store.append("run/b", [{ n: 0 }], at(0));
+      const told: Array<string | undefined> = [];
+      const heard = new Promise<void>((resolve) => {
+        watch.call(store, (stream) => {
+          told.push(stream);
+          if (stream === undefined || stream === "resource/a") resolve();
+        });
+      });
+      await store.append("resource/a", [{ n: 0 }], at(0));
+      await heard;
+      // The first append's own hint may still be on its way.
+      expect(told.filter((stream) => stream !== undefined && stream !== "run/b")).toEqual(told.includes(undefined) ? [] : ["resource/a"]);
+    });
+
     it("shows another opener of the same state everything", async () => {
       if (subject.again === undefined) return;
       const other = subject.again();
