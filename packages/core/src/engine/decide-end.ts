@@ -4,7 +4,7 @@ import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { openIntent } from "./decide-train.ts";
 import type { FailureRecord } from "./log-events.ts";
 import { wantsPruning } from "./prune.ts";
-import { liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
+import { liveMachines, type MachineRecord, type RunState, type RunVolume } from "./run-state.ts";
 
 /** A result does not wait longer than this for a provider to confirm an end; the run is then over with an alarm, and the work goes on. */
 const CONFIRM_PATIENCE_MS = 60_000;
@@ -45,6 +45,9 @@ export function endingCommands(
     commands.push({ do: "machine", key: `${want.action}/${machine.id}`, machineId: machine.id, action: want.action });
     commands.push({ do: "look", key: `look/${machine.id}`, machineId: machine.id });
     if (machine.asked?.action === want.action) waitedSince = Math.min(waitedSince, Date.parse(machine.asked.at));
+  }
+  if (state.ended !== undefined && liveMachines(state).every((machine) => !machine.owned || machine.state === "stopped")) {
+    for (const { index } of unwantedVolumes(state)) commands.push({ do: "end-volume", key: `end-volume/${index}`, index });
   }
   commands.push(...burials(state));
   if (state.ended === undefined && wantsPruning(state, 1)) {
@@ -95,7 +98,22 @@ function unconfirmed(state: RunState): { type: "alarm"; id: string; what: string
   };
 }
 
+/** Volumes that the run made and that its end deletes; and those of which nobody knows whether they were made. */
+export function unwantedVolumes(state: RunState): RunVolume[] {
+  return state.volumes.filter((held) => {
+    if (!held.owned || held.deletedAt !== undefined) return false;
+    // run.cancel() leaves volumes alone: what is on them cannot be had again.
+    const goes = state.spec.volumes[held.index]?.onEnd === "delete" && state.ended?.status !== "cancelled";
+    return held.volume === undefined || goes;
+  });
+}
+
 /** True when nothing of an ended run can cost anything any more: its log may be compacted. */
 export function isSettled(state: RunState): boolean {
-  return state.ended !== undefined && openIntent(state) === undefined && liveMachines(state).every((machine) => !machine.owned);
+  return (
+    state.ended !== undefined &&
+    openIntent(state) === undefined &&
+    liveMachines(state).every((machine) => !machine.owned) &&
+    unwantedVolumes(state).length === 0
+  );
 }

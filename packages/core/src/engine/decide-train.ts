@@ -57,6 +57,8 @@ function buying(state: RunState, env: DecideEnv): Decision {
     const again = Math.min(giveUpAt, Date.parse(last.changedAt) + Math.max(CAPACITY_PAUSE_MS, last.retryAfterMs ?? 0));
     if (env.now < again) return { commands: [], wakeAt: again };
   }
+  // A volume is on one machine at a time: the one before must be gone.
+  if (state.spec.volumes.length > 0 && liveMachines(state).some((machine) => machine.owned)) return { commands: [] };
   if (!env.mayBuy) return { commands: [] };
   return { commands: [{ do: "buy", key: "buy" }] };
 }

@@ -1,6 +1,6 @@
 import { formatRef } from "../provider/resource.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
-import { type AttemptRecord, heardKey, type IntentState, type MachineRecord, type RunState } from "./run-state.ts";
+import { type AttemptRecord, heardKey, type IntentState, type MachineRecord, type RunState, type RunVolume } from "./run-state.ts";
 
 /**
  * Folds one event into the state. Pure: same log, same state, on any machine at any time.
@@ -38,6 +38,7 @@ function created(event: Extract<RunLogEvent, { type: "run-created" }>, at: strin
     requests: {},
     intents: {},
     machines: {},
+    volumes: [],
     attempts: [],
     checkpoints: [],
     unpruned: 0,
@@ -120,6 +121,20 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       return;
     case "intent-void":
       changeIntent(next, event.intentId, { status: "void", changedAt: at });
+      return;
+    case "volume-wanted": {
+      const { type: _type, index, ...wanted } = event;
+      changeVolume(next, { index, owned: true, wanted: { at, ...wanted } });
+      return;
+    }
+    case "volume-held":
+      changeVolume(next, { index: event.index, owned: event.owned, volume: event.volume, heldAt: at });
+      return;
+    case "volume-void":
+      next.volumes = next.volumes.filter((known) => known.index !== event.index);
+      return;
+    case "volume-deleted":
+      changeVolume(next, { index: event.index, deletedAt: at });
       return;
     case "machine-used": {
       const id = formatRef(event.machine.ref);
@@ -260,6 +275,12 @@ function applyRequest(state: RunState, event: Extract<RunLogEvent, { type: "user
 function changeIntent(state: RunState, id: string, change: Partial<IntentState>): void {
   const known = state.intents[id];
   if (known !== undefined) state.intents = { ...state.intents, [id]: { ...known, ...change } };
+}
+
+function changeVolume(state: RunState, change: Partial<RunVolume> & Pick<RunVolume, "index">): void {
+  const known = state.volumes.find((volume) => volume.index === change.index) ?? { index: change.index, owned: false };
+  const others = state.volumes.filter((volume) => volume.index !== change.index);
+  state.volumes = [...others, { ...known, ...change }].sort((a, b) => a.index - b.index);
 }
 
 function changeMachine(state: RunState, id: string, change: Partial<MachineRecord>): void {

@@ -13,6 +13,7 @@ import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { hasProjectBudget, setAside } from "./project-budget.ts";
 import type { RunState } from "./run-state.ts";
+import { makeVolumes, volumeMounts, volumePlace } from "./run-volumes.ts";
 import { spentUsd } from "./spent.ts";
 
 /** How long a pool that refused is left alone, when its provider does not say. */
@@ -35,8 +36,15 @@ export async function buy(driver: DriverPort): Promise<void> {
   const names = state.spec.providers;
   const asked = names.length === 0 ? providers.all() : names.map((name) => providers.get(name));
   const market = marketNow(state, clock.now());
-  const { offers, failures } = await offersFromAll(asked, offerRequestOf(state.spec, market), { clock, signal: driver.signal });
-  const ranked = rankOffers(offers, { ...state.spec, market }, { coolDown: coolingPools(state, clock.now()) });
+  const place = await volumePlace(driver, asked);
+  if (place === "changed") return;
+  const spec = { ...state.spec, market, ...place };
+  const { offers, failures } = await offersFromAll(
+    asked.filter((provider) => spec.providers.length === 0 || spec.providers.includes(provider.name)),
+    offerRequestOf(spec, market),
+    { clock, signal: driver.signal },
+  );
+  const ranked = rankOffers(offers, spec, { coolDown: coolingPools(state, clock.now()) });
   const chosen = ranked.find((candidate) => candidate.dropped === undefined)?.offer;
   if (chosen === undefined)
     return noOffer(
@@ -44,6 +52,7 @@ export async function buy(driver: DriverPort): Promise<void> {
       failures.map((failure) => failure.what),
       madeAt,
     );
+  if (await makeVolumes(driver, chosen)) return;
   const intent = intentFor(driver, chosen);
   const events: RunLogEvent[] = [...fallbackEvent(state, chosen)];
   const allowanceUsd = await projectAllowance(driver, chosen);
@@ -156,7 +165,7 @@ function intentFor(driver: DriverPort, offer: Offer): Intent {
     boot: "",
     ...(typeof spec.container === "object" && spec.container.image !== undefined ? { image: spec.container.image } : {}),
     ...(spec.resources.diskBytes === undefined ? {} : { diskBytes: spec.resources.diskBytes }),
-    volumes: [],
+    volumes: volumeMounts(state),
     env: {},
     endBy: new Date(now + hardSeconds * 1000).toISOString(),
     ...(spec.providerOptions[offer.provider] === undefined ? {} : { options: spec.providerOptions[offer.provider] }),

@@ -11,6 +11,7 @@ import { startHost } from "./execute-start.ts";
 import { applyExistingMachine } from "./execute-use.ts";
 import { prune } from "./prune.ts";
 import { renewAllowance } from "./renew-allowance.ts";
+import { endVolume } from "./run-volumes.ts";
 
 /** Carries out one command. Whatever happened is in the log when this resolves; a rejection is tried again later. */
 export async function execute(driver: DriverPort, command: Command): Promise<void> {
@@ -38,6 +39,8 @@ export async function execute(driver: DriverPort, command: Command): Promise<voi
       return endMachine(driver, command.machineId, command.action);
     case "renew-allowance":
       return renewAllowance(driver, command.attempt);
+    case "end-volume":
+      return endVolume(driver, command.index);
     case "prune":
       return prune(driver);
     default:

@@ -4,6 +4,7 @@ import type { HostFinal } from "../host/records.ts";
 import type { Intent, UnavailablePool } from "../provider/intent.ts";
 import type { Money } from "../provider/money.ts";
 import type { Offer } from "../provider/offer.ts";
+import type { VolumeInfo, VolumeRequest } from "../provider/provider.ts";
 import type { Machine, MachineState } from "../provider/resource.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 
@@ -57,6 +58,13 @@ export type RunLogEvent =
   | { type: "intent-failed"; intentId: string; error: FailureRecord; retryable: boolean }
   | { type: "intent-ambiguous"; intentId: string; error: FailureRecord }
   | { type: "intent-void"; intentId: string; reason: string }
+  /** A volume of the spec (by its place there) is about to be made: durable before the call, with everything the call needs. */
+  | { type: "volume-wanted"; index: number; provider: string; intentId: string; request: VolumeRequest; tags: Record<string, string> }
+  /** It was found, or it is made. `owned`: made by this run. */
+  | { type: "volume-held"; index: number; volume: VolumeInfo; owned: boolean }
+  /** Certainly never made. */
+  | { type: "volume-void"; index: number }
+  | { type: "volume-deleted"; index: number }
   /** An existing machine (`machine:`): used, never ended. */
   | { type: "machine-used"; machine: Machine; pricePerHour?: Money | undefined }
   | {

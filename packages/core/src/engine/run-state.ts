@@ -4,6 +4,7 @@ import type { HostFinal } from "../host/records.ts";
 import type { Intent } from "../provider/intent.ts";
 import type { Money } from "../provider/money.ts";
 import type { Offer } from "../provider/offer.ts";
+import type { VolumeInfo, VolumeRequest } from "../provider/provider.ts";
 import type { Machine, MachineState } from "../provider/resource.ts";
 import type { ResolvedSpec } from "../spec/resolved-spec.ts";
 import type { Evidence, FailureRecord, RunLogEvent, UserRequest } from "./log-events.ts";
@@ -69,6 +70,19 @@ export interface AttemptRecord {
   error?: FailureRecord | undefined;
 }
 
+/** One of the spec's volumes, as far as it is known. */
+export interface RunVolume {
+  /** Its place in the spec. */
+  index: number;
+  /** Made by this run: only such a volume is ever deleted by it. */
+  owned: boolean;
+  wanted?: { at: string; provider: string; intentId: string; request: VolumeRequest; tags: Record<string, string> } | undefined;
+  volume?: VolumeInfo | undefined;
+  /** When it became known. */
+  heldAt?: string | undefined;
+  deletedAt?: string | undefined;
+}
+
 export interface PublishedCheckpoint {
   manifestKey: string;
   ref: CheckpointRef;
@@ -93,6 +107,7 @@ export interface RunState {
   requests: { stop?: StampedRequest | undefined; cancel?: StampedRequest | undefined; suspend?: StampedRequest | undefined };
   intents: Record<string, IntentState>;
   machines: Record<string, MachineRecord>;
+  volumes: RunVolume[];
   attempts: AttemptRecord[];
   checkpoints: PublishedCheckpoint[];
   /** Checkpoints published since retention was last applied. */
