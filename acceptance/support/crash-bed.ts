@@ -1,45 +1,67 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { RunResult, RunSpec } from "@runctl/core";
 import { build } from "esbuild";
+import { afterAll } from "vitest";
 
 const CONTROLLER = fileURLToPath(new URL("./controller.ts", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("./crash-train.py", import.meta.url));
 
-const BUNDLE = fileURLToPath(new URL(`../node_modules/.controller-${process.pid}.mjs`, import.meta.url));
-let bundled: Promise<unknown> | undefined;
+let bundled: Promise<string> | undefined;
+let bundleFolder: string | undefined;
+afterAll(() => {
+  if (bundleFolder !== undefined) rmSync(bundleFolder, { recursive: true, force: true });
+});
 
 /** One file that starts in a tenth of the time that the sources take: there are hundreds of starts. */
-async function bundle(): Promise<void> {
+async function bundle(): Promise<string> {
+  bundleFolder = mkdtempSync(join(tmpdir(), "runctl-bundle-"));
+  const outfile = join(bundleFolder, "controller.mjs");
   await build({
     entryPoints: [CONTROLLER],
-    outfile: BUNDLE,
+    outfile,
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node20",
     conditions: ["@runctl/source"],
   });
-  process.once("exit", () => rmSync(BUNDLE, { force: true }));
+  return outfile;
+}
+
+/** Works through the moments 0 … count - 1, `width` of them at a time, each on a bed of its own: most of it is waiting for processes. */
+export async function moments(count: number, width: number, each: (moment: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < count) {
+      const mine = next;
+      next += 1;
+      await each(mine);
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: width }, work));
+  const failed = ended.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, failed.map(String).join("\n"));
 }
 
 /** A folder of its own with a project, a state and a home for machines; controlling processes are real and can be killed. */
 export class CrashBed {
   readonly dir: string;
+  readonly #bundle: string;
   readonly #children = new Set<ChildProcess>();
 
-  private constructor(dir: string) {
+  private constructor(dir: string, bundle: string) {
     this.dir = dir;
+    this.#bundle = bundle;
   }
 
   static async make(): Promise<CrashBed> {
     bundled ??= bundle();
-    await bundled;
-    const bed = new CrashBed(await mkdtemp(join(tmpdir(), "runctl-crash-")));
+    const bed = new CrashBed(await mkdtemp(join(tmpdir(), "runctl-crash-")), await bundled);
     await mkdir(join(bed.dir, "project"));
     await copyFile(SCRIPT, join(bed.dir, "project", "train.py"));
     return bed;
@@ -62,7 +84,7 @@ export class CrashBed {
     mode: "train" | "drive" | "attach",
     spec: RunSpec,
   ): { child: ChildProcess; lines: string[]; ended: Promise<number | null>; said(word: string): Promise<string> } {
-    const child = spawn(process.execPath, [BUNDLE, this.dir, mode, JSON.stringify(spec)], {
+    const child = spawn(process.execPath, [this.#bundle, this.dir, mode, JSON.stringify(spec)], {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: fileURLToPath(new URL("..", import.meta.url)),
     });

@@ -8,14 +8,15 @@ export default class LineReporter implements Reporter {
     const file = relative(process.cwd(), module.moduleId);
     const tests = [...module.children.allTests()];
     for (const test of tests) console.log(verdict(file, test));
+    for (const error of module.errors()) console.log(failure(`${file}: (file) ${error.message}`, [error.stack ?? error.message]));
+    if (tests.length === 0 && module.errors().length === 0) console.log(`FAIL ${file}: (file) it has no tests`);
+    // Last: whoever reads along knows that the file is complete.
     const seconds = (module.diagnostic().duration / 1000).toFixed(1);
     console.log(`FILE ${file} (${tests.length} tests, ${seconds} s)`);
-    for (const error of module.errors()) console.log(`FAIL ${file}: ${error.message}\n${error.stack ?? ""}`);
-    if (tests.length === 0 && module.errors().length === 0) console.log(`FAIL ${file}: it has no tests`);
   }
 
   onTestRunEnd(_modules: readonly TestModule[], errors: readonly { message: string; stack?: string | undefined }[]): void {
-    for (const error of errors) console.log(`FAIL outside any test: ${error.message}\n${error.stack ?? ""}`);
+    for (const error of errors) console.log(failure(`outside any test: ${error.message}`, [error.stack ?? error.message]));
   }
 }
 
@@ -24,6 +25,15 @@ function verdict(file: string, test: TestCase): string {
   const name = `${file}: ${test.fullName}`.replaceAll("\n", " ");
   if (result.state === "passed") return `PASS ${name}`;
   if (result.state === "skipped") return `SKIP ${name}: ${result.note ?? (test.options.mode === "todo" ? "to do" : "no reason given")}`;
-  const why = (result.errors ?? []).map((error) => `${error.stack ?? error.message}${error.diff ? `\n${error.diff}` : ""}`);
-  return [`FAIL ${name}`, ...why.join("\n").split("\n")].join("\n    ");
+  return failure(
+    name,
+    (result.errors ?? []).map((error) => `${error.stack ?? error.message}${error.diff ? `\n${error.diff}` : ""}`),
+  );
+}
+
+/** One line that is counted, and why below it. */
+function failure(name: string, why: string[]): string {
+  const lines = why.join("\n").split("\n");
+  const own = lines.filter((line) => !/^\s+at .*(node_modules|<anonymous>)/.test(line));
+  return [`FAIL ${name.replaceAll("\n", " ")}`, ...own].join("\n    ");
 }
