@@ -3,12 +3,18 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { bundle } from "../../test/support/bundle.ts";
 import { all, at } from "../../test/support/state-conformance.ts";
 import { fileState } from "./file-state.ts";
 
-const APPENDER = fileURLToPath(new URL("../../test/support/state-appender.ts", import.meta.url));
+let programs: string;
+let appenderProgram: string;
+beforeAll(async () => {
+  programs = await mkdtemp(join(tmpdir(), "runctl-bundle-"));
+  appenderProgram = bundle(new URL("../../test/support/state-appender.ts", import.meta.url), programs);
+});
+afterAll(() => rm(programs, { recursive: true, force: true }));
 
 let dir: string;
 beforeEach(async () => {
@@ -23,9 +29,7 @@ interface Appender {
 }
 
 function appender(args: string[], onLine: (line: string, child: ChildProcess) => void = () => {}): Appender {
-  const child = spawn(process.execPath, ["--conditions=@runctl/source", "--import", "tsx", APPENDER, ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(process.execPath, [appenderProgram, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
   reader.on("line", (line) => {
