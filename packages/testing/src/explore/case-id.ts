@@ -1,7 +1,5 @@
 import { ValidationError } from "@runctl/core";
-
-/** What a provider promises about a create call whose reply was lost: A token, B unique name, C neither. */
-export type ProviderClass = "A" | "B" | "C";
+import type { ProviderClass } from "../cloud/cloud-options.ts";
 
 /** How a process dies at one of its port calls. */
 export type KillVariant = "never" | "applied" | "late";

@@ -1,0 +1,17 @@
+import type { Scenario } from "../scenario.ts";
+
+/** A machine of one cent a second and two dollars to spend on a training that would cost ten. */
+export const budgetStop: Scenario = {
+  name: "budget-stop",
+  title: "budget stop",
+  cloud: {
+    transitions: { pendingMs: 5_000, endingMs: 3_000 },
+    types: [{ name: "dear", cpus: 4, memoryBytes: 2 ** 34, onDemand: 36 }],
+  },
+  job: { steps: 100, stepSeconds: 10, saveEverySteps: 3 },
+  async program({ runctl, spec }) {
+    const run = await runctl.train(spec({ key: "budget", budget: { maxCost: 2, onExceeded: "stop" } }));
+    await run.result();
+  },
+  ends: { budget: ["out-of-budget"] },
+};

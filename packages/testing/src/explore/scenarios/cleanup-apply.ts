@@ -1,0 +1,35 @@
+import type { Scenario } from "../scenario.ts";
+
+const DAY_MS = 86_400_000;
+
+/** Two forgotten machines, a protected one and a young one: cleanup plans, marks, and on its next pass deletes just the two. */
+export const cleanupApply: Scenario = {
+  name: "cleanup-apply",
+  title: "cleanup apply",
+  cloud: { transitions: { pendingMs: 5_000, endingMs: 3_000 } },
+  job: {},
+  async prepare({ runctl, sleep }) {
+    const make = (name: string) => runctl.machines.create({ provider: "cloud", instanceType: "cpu.large", name }, { wait: false });
+    await make("forgotten-1");
+    await make("forgotten-2");
+    await runctl.cleanup.protect((await make("precious")).id);
+    await sleep(DAY_MS + 3_600_000);
+    await make("young");
+  },
+  async program({ runctl, sleep }) {
+    // A pass that marks, and later one that deletes. What a dead process left half done is finished by a later pass.
+    for (let pass = 0; pass < 6; pass++) {
+      const plan = await runctl.cleanup.plan();
+      if (plan.items.length === 0) return;
+      await runctl.cleanup.apply(plan);
+      await sleep(11 * 60_000);
+    }
+  },
+  ends: {},
+  check({ alive }) {
+    const ours = alive.filter((name) => ["forgotten-1", "forgotten-2", "precious", "young"].includes(name)).sort();
+    return ours.join() === "precious,young"
+      ? []
+      : [`Of our machines there live: ${ours.join(", ") || "none"}; expected precious and young.`];
+  },
+};
