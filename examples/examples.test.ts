@@ -3,18 +3,10 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const tsx = join(here, "..", "node_modules", "tsx", "dist", "cli.mjs");
-
-let temp: string;
-beforeEach(async () => {
-  temp = await mkdtemp(join(tmpdir(), "examples-"));
-});
-afterEach(async () => {
-  await rm(temp, { recursive: true, force: true });
-});
 
 /** What the end of each example's output must look like. */
 const EXAMPLES: Record<string, RegExp> = {
@@ -31,11 +23,11 @@ const EXAMPLES: Record<string, RegExp> = {
 };
 
 for (const [name, end] of Object.entries(EXAMPLES)) {
-  it(`examples/${name} runs and leaves nothing behind`, { timeout: 120_000 }, async () => {
-    const { code, output } = await run(name);
+  it.concurrent(`examples/${name} runs and leaves nothing behind`, { timeout: 240_000 }, async ({ expect }) => {
+    const { code, output, leftovers } = await run(name);
     expect(output, output).toMatch(end);
     expect(code).toBe(0);
-    expect(await leftovers()).toEqual([]);
+    expect(leftovers).toEqual([]);
   });
 }
 
@@ -46,11 +38,12 @@ const CONDITIONAL: Record<string, RegExp> = {
 };
 
 for (const [name, end] of Object.entries(CONDITIONAL)) {
-  it(`examples/${name} runs, or says what is missing here`, { timeout: 240_000 }, async (context) => {
-    const { code, output } = await run(name);
+  it.concurrent(`examples/${name} runs, or says what is missing here`, { timeout: 240_000 }, async (context) => {
+    const { expect } = context;
+    const { code, output, leftovers } = await run(name);
     const missing = /^skipped: (.+)$/m.exec(output)?.[1];
     expect(code).toBe(0);
-    expect(await leftovers()).toEqual([]);
+    expect(leftovers).toEqual([]);
     if (missing !== undefined) context.skip(missing);
     expect(output, output).toMatch(end);
   });
@@ -66,8 +59,33 @@ it("every example has a script, a line in the README and a test", async () => {
   expect([...Object.keys(EXAMPLES), ...Object.keys(CONDITIONAL)].sort()).toEqual(folders);
 });
 
-/** Runs an example from the sources, with a temporary folder of its own. */
-async function run(name: string): Promise<{ code: number | null; output: string }> {
+/** Two at a time: most of an example is waiting for its training. */
+const WIDTH = 2;
+let running = 0;
+const waiting: Array<() => void> = [];
+
+interface Outcome {
+  code: number | null;
+  output: string;
+  /** What runctl left in the temporary folder. */
+  leftovers: string[];
+}
+
+/** Runs an example from the sources, with a temporary folder of its own, when it is its turn. */
+async function run(name: string): Promise<Outcome> {
+  while (running >= WIDTH) await new Promise<void>((resolve) => waiting.push(resolve));
+  running += 1;
+  const temp = await mkdtemp(join(tmpdir(), "examples-"));
+  try {
+    return await start(name, temp);
+  } finally {
+    await rm(temp, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    running -= 1;
+    waiting.shift()?.();
+  }
+}
+
+async function start(name: string, temp: string): Promise<Outcome> {
   const child = spawn(process.execPath, [tsx, "--conditions=@runctl/source", `${name}/main.ts`], {
     cwd: here,
     env: { ...process.env, TMPDIR: temp, NODE_OPTIONS: "" },
@@ -81,9 +99,5 @@ async function run(name: string): Promise<{ code: number | null; output: string 
     output += String(chunk);
   });
   const code = await new Promise<number | null>((done) => child.on("close", done));
-  return { code, output };
-}
-
-async function leftovers(): Promise<string[]> {
-  return (await readdir(temp)).filter((name) => name.startsWith("runctl-"));
+  return { code, output, leftovers: (await readdir(temp)).filter((file) => file.startsWith("runctl-")) };
 }
