@@ -1,6 +1,19 @@
 // The public names of @runctl/testing.
-export type { MachineContext, MachineHost, MachineHostFactory, MachineNotice } from "./cloud/machine-host.ts";
+
 export { ProcessClock } from "./clock/process-clock.ts";
 export { SeededRandom } from "./clock/seeded-random.ts";
 export { StuckError } from "./clock/stuck-error.ts";
 export { VirtualClock } from "./clock/virtual-clock.ts";
+export type { MachineContext, MachineHost, MachineHostFactory, MachineNotice } from "./cloud/machine-host.ts";
+// Conformance suites.
+export { CannotSay, type CaseStatus, type ConformanceCase, type Need } from "./conformance/case.ts";
+export { ConformanceContext } from "./conformance/context.ts";
+export type { ConformanceHooks, FaultHook, FaultKind, FaultOperation, Interruption } from "./conformance/hooks.ts";
+export type { ConformanceLimits, ConformanceOptions, ProviderFactory, ProviderSubject } from "./conformance/options.ts";
+export { playback, recordingDrift } from "./conformance/playback.ts";
+export { providerCases } from "./conformance/provider-cases.ts";
+export { parseRecording, type Recording, recordingSchema, recordProvider } from "./conformance/recording.ts";
+export { type CaseResult, type ConformanceReport, type ProviderClass, parseReport, reportSchema } from "./conformance/report.ts";
+export { runConformance } from "./conformance/run-conformance.ts";
+export type { TestFunctions } from "./conformance/runner.ts";
+export { type TestProviderOptions, testProvider } from "./conformance/test-provider.ts";

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import type { ConformanceCase } from "../case.ts";
+import { leftBehind, processTraces } from "../traces.ts";
+
+/** Point 12: a guest in somebody's process. */
+export const hygieneCases: ConformanceCase[] = [
+  {
+    id: "hygiene-handles",
+    point: 12,
+    title: "no timer, socket or process is left once it is closed",
+    needs: [],
+    async run(context) {
+      const before = processTraces();
+      const provider = context.provider;
+      const machine = await context.running();
+      if (provider.connect !== undefined) await (await context.connect(machine)).close();
+      await provider.terminate(machine.ref);
+      await context.gone(machine);
+      await provider.close?.();
+      const left = await leftBehind(before);
+      assert.deepEqual(left, [], "These keep a process alive after everything was closed.");
+    },
+  },
+  {
+    id: "hygiene-globals",
+    point: 12,
+    title: "no global, environment variable, process listener or working folder is changed",
+    needs: [],
+    async run(context) {
+      const before = globals();
+      const machine = await context.running();
+      await context.provider.terminate(machine.ref);
+      await context.gone(machine);
+      assert.deepEqual(globals(), before);
+    },
+  },
+  {
+    id: "hygiene-exit",
+    point: 12,
+    title: "process.exit was never called",
+    needs: [],
+    afterwards: true,
+    async run(context) {
+      const calls = context.observations.filter((observation) => observation.operation === "process.exit");
+      assert.deepEqual(
+        calls.map((call) => call.caseId),
+        [],
+        "A library must not end its user's process.",
+      );
+    },
+  },
+];
+
+function globals(): Record<string, unknown> {
+  return {
+    globals: Object.getOwnPropertyNames(globalThis).sort(),
+    env: { ...process.env },
+    cwd: process.cwd(),
+    listeners: ["SIGINT", "SIGTERM", "SIGHUP", "exit", "beforeExit", "uncaughtException", "unhandledRejection", "warning"].map(
+      (event) => `${event}: ${process.listenerCount(event)}`,
+    ),
+  };
+}
