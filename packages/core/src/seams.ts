@@ -3,7 +3,7 @@
 
 export type { CheckpointRef } from "./checkpoint/checkpoint-ref.ts";
 export { fileListDigest, type LatestRecord, manifestToRef } from "./checkpoint/published.ts";
-export type { PublishedManifest } from "./checkpoint/published-manifest.ts";
+export { type PublishedManifest, publishedManifestSchema } from "./checkpoint/published-manifest.ts";
 export { costOfAll } from "./cost/cost-of.ts";
 export type { PriceSegment, ResourceRecord } from "./cost/resource-record.ts";
 export type { Command, DecideEnv, Decision } from "./engine/commands.ts";
@@ -26,6 +26,22 @@ export {
   type HostObservation,
   type ModelledHostSession,
 } from "./host/host-client.ts";
-export type { AttemptCause, HostEvent, HostExit, HostFinal, HostNoticeRecord, HostStatus } from "./host/records.ts";
+export {
+  type AttemptCause,
+  exitSchema,
+  finalSchema,
+  type HostEvent,
+  type HostExit,
+  type HostFinal,
+  type HostNoticeRecord,
+  type HostStatus,
+  hostEventSchema,
+  noticeSchema,
+  statusSchema,
+} from "./host/records.ts";
 export type { ResolvedSpec } from "./spec/resolved-spec.ts";
+export { formatDuration, parseDuration } from "./spec/units.ts";
+export { appendConflict, cannotAdopt, numbered, type PendingEvent, toPending } from "./state/state-conflicts.ts";
 export { parseStreamName } from "./state/stream-name.ts";
+export { encodeSegment, fileUriToPath, pathToFileUri } from "./storage/file-uri.ts";
+export { isPlainKey, joinKey, keyBelow } from "./storage/location.ts";
