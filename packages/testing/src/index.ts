@@ -4,7 +4,32 @@ export { ProcessClock } from "./clock/process-clock.ts";
 export { SeededRandom } from "./clock/seeded-random.ts";
 export { StuckError } from "./clock/stuck-error.ts";
 export { VirtualClock } from "./clock/virtual-clock.ts";
+export type { BillingRules } from "./cloud/billing-rules.ts";
+export type { ClientOptions } from "./cloud/client.ts";
+export type { BetweenSteps, PurchaseStep } from "./cloud/client-create.ts";
+export type { CloudEvent } from "./cloud/cloud-events.ts";
+export type { Hang } from "./cloud/cloud-machine.ts";
+export {
+  DEFAULT_REGIONS,
+  DEFAULT_TYPES,
+  type EmulatedCloudOptions,
+  type ListingOptions,
+  type MachineTypeOptions,
+  type PoolOptions,
+  type ProviderClass,
+  type SpotOptions,
+  type Tagging,
+  type TransitionOptions,
+} from "./cloud/cloud-options.ts";
+export { type CloudWorld, EmulatedCloud, emulatedCloud } from "./cloud/emulated-cloud.ts";
+export type { CallFacts, CloudOp, Fault, FaultDetail, FaultKind, FaultRule } from "./cloud/faults.ts";
+export type { Invoice, InvoiceLine } from "./cloud/invoice.ts";
 export type { MachineContext, MachineHost, MachineHostFactory, MachineNotice } from "./cloud/machine-host.ts";
+export type { MachinePlan } from "./cloud/machine-plan.ts";
+export type { CutKind, CutOptions, Link } from "./cloud/network.ts";
+export type { CapacitySchedule, PriceSchedule, TraceUse } from "./cloud/schedules.ts";
+export { type PriceChange, parsePriceChanges, parseTrace, type Trace } from "./cloud/trace.ts";
+export type { MachineTruth } from "./cloud/truth.ts";
 // Conformance suites.
 export { CannotSay, type CaseStatus, type ConformanceCase, type Need } from "./conformance/case.ts";
 export { ConformanceContext } from "./conformance/context.ts";

@@ -1,0 +1,224 @@
+import {
+  type Clock,
+  defineProvider,
+  type FindQuery,
+  type FindResult,
+  type Intent,
+  type MachineUsage,
+  type ResourceRef,
+  type TrainingProvider,
+} from "@runctl/core/provider";
+import { matches, offerOf } from "./catalogue.ts";
+import { connectTo } from "./client-connect.ts";
+import { type BetweenSteps, buy } from "./client-create.ts";
+import type { CloudMachine } from "./cloud-machine.ts";
+import { iso } from "./cloud-time.ts";
+import type { EmulatedCloud } from "./emulated-cloud.ts";
+import { checkTags } from "./intent-checks.ts";
+import { listMachines } from "./listing.ts";
+import { fitsName, nameWithTags } from "./names.ts";
+import { room } from "./pool.ts";
+import { partOf } from "./purchase-desk.ts";
+import type { Caller } from "./wire.ts";
+
+/** One program's view of a cloud. */
+export interface ClientOptions {
+  /** Whose resources it sees. Default: the cloud's first account. */
+  account?: string | undefined;
+  /** Who uses it; only a name. */
+  user?: string | undefined;
+  /** Names the client in faults, cuts and events. Default: `user`, else "client-1", "client-2" … */
+  name?: string | undefined;
+  /** The program's own clock, for its waits. Default: the cloud's. */
+  clock?: Clock | undefined;
+  /** Called between the calls of a purchase that takes several; a promise that stays open is a program that died there. */
+  betweenSteps?: BetweenSteps | undefined;
+}
+
+/** @internal A client's facts, complete. */
+export interface ClientParts extends Caller {
+  cloud: EmulatedCloud;
+  betweenSteps: BetweenSteps | undefined;
+}
+
+/** @internal */
+export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { name: string; clock: Clock }): TrainingProvider {
+  const account = options.account ?? cloud.accounts[0] ?? "";
+  if (!cloud.accounts.includes(account)) throw cloud.errors.invalid("InvalidAccountID.NotFound", `There is no account ${account}.`);
+  const { wire, fleet, errors } = cloud;
+  const caller: ClientParts = { client: options.name, account, clock: options.clock, cloud, betweenSteps: options.betweenSteps };
+  const own = (ref: ResourceRef): CloudMachine | undefined => {
+    if (ref.provider !== cloud.name)
+      throw errors.invalid("InvalidParameterValue", `${ref.id} is of ${ref.provider}, not of ${cloud.name}.`);
+    return fleet.find(account, ref.id);
+  };
+  const mustOwn = (ref: ResourceRef): CloudMachine => {
+    const machine = own(ref);
+    if (machine === undefined) throw errors.notFound("InvalidInstanceID.NotFound", `The instance ID '${ref.id}' does not exist.`);
+    return machine;
+  };
+  const about = (ref: ResourceRef) => ({ region: ref.region, id: ref.id });
+
+  return defineProvider<TrainingProvider>({
+    specVersion: "v1",
+    name: cloud.name,
+    capabilities: cloud.capabilities,
+    offers: (request, { signal } = {}) =>
+      wire.call(
+        caller,
+        "offers",
+        () => {
+          const now = cloud.time.now();
+          const facts = cloud.offerFacts;
+          return [...cloud.pools.values()]
+            .filter((pool) => matches(pool, request, now) && (!cloud.hidesFull || room(pool, now) > 0))
+            .map((pool) => offerOf(pool, facts, now));
+        },
+        { signal },
+      ),
+    create: (intent: Intent, { signal } = {}) => buy(caller, intent, signal),
+    find: (query) => find(caller, query),
+    terminate: (ref) =>
+      wire.call(
+        caller,
+        "terminate",
+        (fault) => {
+          const machine = own(ref);
+          // Gone is success: terminating is safe to repeat.
+          if (machine !== undefined && fault?.kind !== "lie") fleet.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
+        },
+        about(ref),
+      ),
+    remove: (ref) =>
+      wire.call(
+        caller,
+        "remove",
+        (fault) => {
+          if (ref.kind === "machine") {
+            const machine = own(ref);
+            if (machine !== undefined && fault?.kind !== "lie") fleet.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
+          }
+        },
+        about(ref),
+      ),
+    stop: (ref) =>
+      wire.call(
+        caller,
+        "stop",
+        (fault) => {
+          const machine = mustOwn(ref);
+          if (machine.pool.market === "spot" && !cloud.stopsSpot)
+            throw errors.unsupported(
+              "UnsupportedOperation",
+              `You can't stop the Spot Instance '${ref.id}' because it is associated with a one-time Spot Instance request.`,
+            );
+          if (fault?.kind !== "lie") fleet.stop(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
+        },
+        about(ref),
+      ),
+    start: (ref) =>
+      wire.call(
+        caller,
+        "start",
+        (fault) => {
+          const machine = mustOwn(ref);
+          if (fault?.kind === "unavailable") throw errors.noCapacity(machine.pool.type.name, machine.pool.zone);
+          if (fault?.kind !== "lie") fleet.start(machine);
+        },
+        about(ref),
+      ),
+    connect: (machine, { signal } = {}) => connectTo(caller, machine.ref, signal),
+    ...(cloud.options.hostHooks === undefined ? {} : { hostHooks: cloud.options.hostHooks }),
+    notices: (machine) =>
+      wire.call(
+        caller,
+        "notices",
+        () => {
+          const { notice } = mustOwn(machine.ref);
+          return notice === undefined
+            ? undefined
+            : { action: notice.action, ...(notice.atMs === undefined ? {} : { at: iso(notice.atMs) }) };
+        },
+        about(machine.ref),
+      ),
+    usage: (machine) => wire.call(caller, "usage", () => usage(cloud, mustOwn(machine.ref)), about(machine.ref)),
+    costs: (machine, from, to) =>
+      wire.call(caller, "costs", () => cloud.costsOf(mustOwn(machine.ref), Date.parse(from), Date.parse(to)), about(machine.ref)),
+    identity: () => wire.call(caller, "identity", () => ({ id: account, name: `${cloud.name} account ${account}` })),
+    tag: (ref, tags) =>
+      wire.call(
+        caller,
+        "tag",
+        (fault) => setTags(cloud, mustOwn(ref), fault?.kind === "partial-tags" ? partOf(tags, fault.keepTags) : tags),
+        about(ref),
+      ),
+    validateOptions(given) {
+      const [key] = Object.keys(given);
+      if (key !== undefined)
+        throw errors.invalid(
+          "UnknownParameter",
+          `providerOptions.${cloud.name}.${key} is not known: this cloud has no options for a single machine.`,
+        );
+    },
+    doctor: () =>
+      wire.call(caller, "doctor", () => [
+        { id: `${cloud.name}-credentials`, severity: "ok" as const, what: `The credentials are of account ${account}.`, fix: [] },
+      ]),
+  });
+}
+
+/** Adds tags to a machine, where this cloud keeps them. @throws ValidationError, ConflictError */
+export function setTags(cloud: EmulatedCloud, machine: CloudMachine, tags: Record<string, string>): void {
+  if (cloud.fleet.state(machine) === "ended")
+    throw cloud.errors.notFound("InvalidInstanceID.NotFound", `The instance ID '${machine.id}' does not exist.`);
+  const all = { ...cloud.fleet.tagsOf(machine), ...tags };
+  checkTags(all, cloud.errors);
+  if (cloud.tagging !== "in-name") {
+    cloud.fleet.rename(machine, { tags: all });
+    return;
+  }
+  const stranger = Object.keys(tags).find((key) => !fitsName(key));
+  if (stranger !== undefined)
+    throw cloud.errors.unsupported("Unsupported", `This cloud has no tags, and its names no room for ${stranger}.`);
+  cloud.fleet.rename(machine, { name: nameWithTags(cloud.fleet.nameOf(machine), all) });
+}
+
+async function find(caller: ClientParts, query: FindQuery): Promise<FindResult> {
+  const { cloud } = caller;
+  return cloud.wire.call(
+    caller,
+    "find",
+    (fault) => {
+      const regions = new Set<string>();
+      for (const region of cloud.regionNames) {
+        const key = `${caller.account}/${region}`;
+        cloud.listCalls.set(key, (cloud.listCalls.get(key) ?? 0) + 1);
+        if (cloud.network.isCut("client-cloud", { client: caller.client, region }) === undefined) regions.add(region);
+      }
+      const { fleet, time } = cloud;
+      const machines = listMachines(query, { fleet, account: caller.account, now: time.now(), regions });
+      const complete = fault?.kind !== "incomplete" && regions.size === cloud.regionNames.length;
+      // The page that could not be read held every second machine.
+      return { machines: fault?.kind === "incomplete" ? machines.filter((_, index) => index % 2 === 1) : machines, others: [], complete };
+    },
+    { signal: query.signal },
+  );
+}
+
+function usage(cloud: EmulatedCloud, machine: CloudMachine): MachineUsage {
+  if (!cloud.isUp(machine)) throw cloud.errors.unreachable(machine.id, "it does not run");
+  const told = cloud.options.usage?.(machine.id);
+  if (told instanceof Error) throw told;
+  if (told !== undefined) return told;
+  const { memoryBytes, accelerators } = machine.pool.type;
+  return {
+    at: iso(cloud.time.now()),
+    cpuPercent: 0,
+    memory: { usedBytes: 0, totalBytes: memoryBytes },
+    disks: [{ path: "/", usedBytes: 0, totalBytes: machine.diskGib * 2 ** 30 }],
+    gpus: (accelerators ?? []).flatMap(({ name, count }) =>
+      Array.from({ length: count }, (_, index) => ({ index, name, utilizationPercent: 0 })),
+    ),
+    processes: [],
+  };
+}
