@@ -8,7 +8,7 @@ export type { BillingRules } from "./cloud/billing-rules.ts";
 export type { ClientOptions } from "./cloud/client.ts";
 export type { BetweenSteps, PurchaseStep } from "./cloud/client-create.ts";
 export type { CloudEvent } from "./cloud/cloud-events.ts";
-export type { Hang } from "./cloud/cloud-machine.ts";
+export type { Hang as MachineHang } from "./cloud/cloud-machine.ts";
 export {
   DEFAULT_REGIONS,
   DEFAULT_TYPES,
@@ -16,13 +16,12 @@ export {
   type ListingOptions,
   type MachineTypeOptions,
   type PoolOptions,
-  type ProviderClass,
   type SpotOptions,
   type Tagging,
   type TransitionOptions,
 } from "./cloud/cloud-options.ts";
 export { type CloudWorld, EmulatedCloud, emulatedCloud } from "./cloud/emulated-cloud.ts";
-export type { CallFacts, CloudOp, Fault, FaultDetail, FaultKind, FaultRule } from "./cloud/faults.ts";
+export type { CallFacts, CloudOp, Fault as CloudFault, FaultDetail, FaultKind as CloudFaultKind, FaultRule } from "./cloud/faults.ts";
 export type { Invoice, InvoiceLine } from "./cloud/invoice.ts";
 export type { MachineContext, MachineHost, MachineHostFactory, MachineNotice } from "./cloud/machine-host.ts";
 export type { MachinePlan } from "./cloud/machine-plan.ts";
@@ -45,3 +44,4 @@ export { type TestProviderOptions, testProvider } from "./conformance/test-provi
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";
+export { type Around, wrapSession } from "./hosts/wrap-session.ts";

@@ -1,6 +1,13 @@
 import { memoryStore } from "@runctl/core";
 import type { Clock, HostSession, Intent, ObjectStore, Timer } from "@runctl/core/provider";
-import { type AttemptFile, type ControlCommand, HOST_CLIENT, type HostClient, type HostFinal, type HostObservation } from "@runctl/core/seams";
+import {
+  type AttemptFile,
+  type ControlCommand,
+  HOST_CLIENT,
+  type HostClient,
+  type HostFinal,
+  type HostObservation,
+} from "@runctl/core/seams";
 import type { Job } from "./job-model.ts";
 import { type SimulatedHost, type SimulatedHosts, simulatedHost } from "./simulated-host.ts";
 
