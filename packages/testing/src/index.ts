@@ -44,4 +44,3 @@ export { type TestProviderOptions, testProvider } from "./conformance/test-provi
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";
-export { type Around, wrapSession } from "./hosts/wrap-session.ts";
