@@ -196,11 +196,8 @@ export class ConformanceContext {
     limitMs: number,
     provider: TrainingProvider = this.provider,
   ): Promise<FindResult> {
-    const pause = Math.min(
-      provider.capabilities.pollMs ?? 10_000,
-      Math.max(5, limitMs / 50),
-      this.options.live === undefined ? 1_000 : 10_000,
-    );
+    const pause =
+      this.options.limits?.poll ?? Math.min(provider.capabilities.pollMs ?? 10_000, this.options.live === undefined ? 1_000 : 10_000);
     const begun = this.clock.monotonic();
     for (;;) {
       const listing = await provider.find(query);

@@ -21,8 +21,7 @@ export function unmet(needs: readonly Need[], means: Means): CannotSay | undefin
 
 function lacks(need: Need, { provider, hooks, hasSecondClient, hasRecording }: Means): CannotSay | undefined {
   const [kind, name = ""] = need.split(":") as [string, string?];
-  if (kind === "capability")
-    return hasCapability(name, provider) ? undefined : new CannotSay("not-applicable", `not declared: ${describe(name)}`);
+  if (kind === "capability") return hasCapability(name, provider) ? undefined : new CannotSay("not-applicable", describe(name));
   if (kind === "method") {
     const there = name === "snapshots" ? provider.volumes?.snapshot !== undefined : provider[name as "stop"] !== undefined;
     return there ? undefined : new CannotSay("not-applicable", `the provider has no ${name}`);
@@ -60,13 +59,15 @@ function hasCapability(name: string, { capabilities, volumes }: TrainingProvider
 }
 
 function describe(name: string): string {
-  const words: Record<string, string> = {
+  const declared: Record<string, string> = {
+    "no-gang": "gang is declared, so several nodes are allowed",
+    "no-volumes": "the provider has volumes, so an intent may have them",
+  };
+  const missing: Record<string, string> = {
     token: 'identity "token"',
     findable: 'identity "token" or "name", or tagsAtCreate',
     notice: "noticeSeconds",
     guard: "a guard that ends the machine",
-    "no-gang": "gang is declared, so several nodes are allowed",
-    "no-volumes": "volumes are declared, so an intent may have them",
   };
-  return words[name] ?? name;
+  return declared[name] ?? `not declared: ${missing[name] ?? name}`;
 }

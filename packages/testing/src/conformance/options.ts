@@ -34,6 +34,8 @@ export interface ConformanceLimits {
   reachable?: number | undefined;
   /** Between a notice and the moment `notices()` or the host hook shows it. Default 5,000 (acceptance row P-14). */
   notice?: number | undefined;
+  /** Pause between two listings while waiting. Default: the capabilities' pollMs, at most 1,000 when not live. */
+  poll?: number | undefined;
   /** One case in all, in real time. Default 120,000; 1,800,000 when live. */
   case?: number | undefined;
   /** How much a command prints in the case that floods a session, in bytes. Default 100 MiB. */

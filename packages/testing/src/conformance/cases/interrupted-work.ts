@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorKind, type Machine, RunctlError, type TrainingProvider } from "@runctl/core/provider";
+import { errorKind, type Machine, RunctlError, TAGS, type TrainingProvider } from "@runctl/core/provider";
 import type { ConformanceCase } from "../case.ts";
 import { brief } from "../context.ts";
 import type { FaultOperation } from "../hooks.ts";
@@ -96,7 +96,7 @@ export const interruptedWorkCases: ConformanceCase[] = [
       const next = await context.second();
       const steps: Array<[FaultOperation, (provider: TrainingProvider, machine: Machine) => Promise<unknown>, string]> = [];
       if (context.provider.tag !== undefined)
-        steps.push(["tag", async (provider, machine) => provider.tag?.(machine.ref, { crashed: "yes" }), "running"]);
+        steps.push(["tag", async (provider, machine) => provider.tag?.(machine.ref, { [TAGS.protected]: "true" }), "running"]);
       const offer = (await context.offers()).find((one) => one.can.stop);
       if (context.provider.stop !== undefined && offer !== undefined)
         steps.push(
