@@ -42,5 +42,6 @@ export { runConformance } from "./conformance/run-conformance.ts";
 export type { TestFunctions } from "./conformance/runner.ts";
 export { type TestProviderOptions, testProvider } from "./conformance/test-provider.ts";
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
+export { simulatedHooks } from "./hosts/simulated-hooks.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";

@@ -6,6 +6,8 @@ export interface JobModel {
   stepSeconds?: number | undefined;
   /** A checkpoint after every so many steps; 0: only when told to stop, and at the end. Default 10. */
   saveEverySteps?: number | undefined;
+  /** After these steps too, in order: for jobs that are known from a record. Default none. */
+  saveAtSteps?: readonly number[] | undefined;
   /** Seconds for which the job pauses to write one. Default 2. */
   saveSeconds?: number | undefined;
   /** Seconds that a checkpoint's upload takes, beside the training. Default 3. */
@@ -77,6 +79,7 @@ export interface ResolvedJob {
   steps: number;
   stepMs: number;
   saveEvery: number;
+  saveAt: readonly number[];
   saveMs: number;
   uploadMs: number;
   checkpointBytes: number;
@@ -107,6 +110,7 @@ export function resolveJob(job: Job, circumstances: JobCircumstances): ResolvedJ
     steps: model.steps ?? 100,
     stepMs: Math.max(1, ms(model.stepSeconds, 6)),
     saveEvery: model.saveEverySteps ?? 10,
+    saveAt: model.saveAtSteps ?? [],
     saveMs: ms(model.saveSeconds, 2),
     uploadMs: ms(model.uploadSeconds, 3),
     checkpointBytes: model.checkpointBytes ?? 0,

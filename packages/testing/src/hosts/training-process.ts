@@ -104,8 +104,9 @@ export class TrainingProcess {
 
   /** The step at which something happens next. */
   #target(): number {
-    const { steps, saveEvery, failAt, hangAt } = this.#job;
+    const { steps, saveEvery, saveAt, failAt, hangAt } = this.#job;
     let target = steps;
+    if (this.#saves) target = Math.min(target, saveAt.find((step) => step > this.#step) ?? target);
     if (this.#saves && saveEvery > 0) target = Math.min(target, (Math.floor(this.#step / saveEvery) + 1) * saveEvery);
     if (failAt !== undefined && failAt.step > this.#step) target = Math.min(target, failAt.step);
     if (hangAt !== undefined && hangAt > this.#step) target = Math.min(target, hangAt);
@@ -122,7 +123,7 @@ export class TrainingProcess {
       else if (this.#step >= this.#job.steps) this.#finish(at, events);
       return;
     }
-    const { steps, saveEvery, saveAtEnd, failAt, hangAt } = this.#job;
+    const { steps, saveEvery, saveAt, saveAtEnd, failAt, hangAt } = this.#job;
     this.#step = this.#target();
     this.#since = at;
     if (failAt?.step === this.#step && this.#step > this.startStep) {
@@ -134,7 +135,7 @@ export class TrainingProcess {
       return;
     }
     const last = this.#step >= steps;
-    const due = saveEvery > 0 && this.#step % saveEvery === 0 && (!last || saveAtEnd);
+    const due = ((saveEvery > 0 && this.#step % saveEvery === 0) || saveAt.includes(this.#step)) && (!last || saveAtEnd);
     if (this.#saves && this.#savedStep !== this.#step && (due || (last && saveAtEnd))) this.#save(at, events);
     else if (last) this.#finish(at, events);
   }
