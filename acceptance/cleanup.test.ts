@@ -1,6 +1,7 @@
 import { fileState, type ManagedMachine, Runctl } from "@runctl/core";
 import { describe, expect, it } from "vitest";
 import { type Bed, COUNTING, eventually, printed, WAITING, withBed } from "./support/bed.ts";
+import { Child } from "./support/child.ts";
 import { HOUR, JumpingClock } from "./support/jumping-clock.ts";
 
 /** Another state of the same project and user on the same home. */
@@ -90,7 +91,6 @@ describe.concurrent("cleanup", () => {
 
   it("reconcile ends what a run bought and no longer wants", () =>
     withBed(async (bed) => {
-      const { Child } = await import("./support/child.ts");
       const spec = await bed.script(WAITING);
       const child = await Child.start("client.ts", { dir: bed.dir, mode: "train", spec });
       const runId = await child.word<string>("recorded");
@@ -100,8 +100,7 @@ describe.concurrent("cleanup", () => {
       child.process.kill("SIGKILL");
       await child.ended;
       // Cancelled by somebody who drives nothing; then only reconcile comes by.
-      const cancel = AbortSignal.timeout(200);
-      await run.cancel({ signal: cancel }).catch(() => undefined);
+      await run.cancel({ signal: AbortSignal.abort() }).catch(() => undefined);
       await watcher.close({ handOver: false });
       const report = await bed.runctl.reconcile();
       expect(report.failures).toEqual([]);

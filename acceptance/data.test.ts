@@ -7,7 +7,7 @@ describe.concurrent("data of a run", () => {
   it("S-20, S-22: locally, checkpoint folder and device are in the environment, a latest checkpoint is resumed; list, info, prune", () =>
     withBed(async (bed) => {
       const lines = [...COUNTING, "print(os.environ['RUNCTL_DEVICE'], os.path.isabs(os.environ['RUNCTL_CHECKPOINT_DIR']), flush=True)"];
-      const run = await bed.runctl.train(await bed.script(lines, { args: ["6", "0.35"], checkpoints: { keep: { last: 100 } } }));
+      const run = await bed.runctl.train(await bed.script(lines, { args: ["6", "0.6"], checkpoints: { keep: { last: 100 } } }));
       expect((await output(run)).at(-1)).toMatch(/^(cpu|cuda|mps) True$/);
       const result = await run.result();
       const { checkpoints } = bed.runctl;

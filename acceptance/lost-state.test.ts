@@ -25,7 +25,7 @@ beforeEach(async () => {
     ].join("\n"),
   );
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(() => rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
 
 function open(state: string, user = "tester"): { runctl: Runctl; close(): Promise<void>; id(): Promise<string> } {
   const store = fileState(join(dir, state));

@@ -108,7 +108,7 @@ describe.concurrent("machines", () => {
   it("S-28: a machine stops some time after its run, when outputs are in the store, and not before", () =>
     withBed(async (bed) => {
       const spec = await bed.script(["import os", "open(os.environ['RUNCTL_OUTPUT_DIR'] + '/model', 'w').write('w')"], {
-        onEnd: { after: "2s", then: "stop" },
+        onEnd: { after: "5s", then: "stop" },
       });
       const run = await bed.runctl.train(spec);
       const result = await run.result();
@@ -122,7 +122,7 @@ describe.concurrent("machines", () => {
         return seen;
       });
       const stopped = record?.segments.at(-1)?.to ?? record?.segments.at(-1)?.from ?? "";
-      expect(Date.parse(stopped) - Date.parse(result.endedAt)).toBeGreaterThanOrEqual(1_900);
+      expect(Date.parse(stopped) - Date.parse(result.endedAt)).toBeGreaterThanOrEqual(4_900);
     }));
 
   it("P-05: while deleting fails the run's end is told with an alarm, the machine stays in the ledger and costs, and it is deleted later", () => {
@@ -134,7 +134,7 @@ describe.concurrent("machines", () => {
         const seeing = (async () => {
           for await (const event of bed.runctl.events()) if (event.type === "alarm") alarms.push(event.id);
         })();
-        await eventually(() => expect(alarms.join()).toMatch(/not-terminated/), 25_000);
+        await eventually(() => expect(alarms.join()).toMatch(/not-terminated/));
         const [record] = await bed.runctl.resources.list({ runId: run.id });
         expect(record?.state).not.toBe("ended");
         const before = record?.cost.known.amount ?? 0;

@@ -19,7 +19,11 @@ async function interrupt(bed: Bed, run: Awaited<ReturnType<Bed["runctl"]["train"
 describe.concurrent("interruptions", () => {
   it("S-12: a spot machine taken away with no controller alive; the next one goes on from the newest checkpoint, with the same arguments", () =>
     withBed(async (bed) => {
-      const spec = await bed.script([...COUNTING, "print(sys.argv[1:], flush=True)"], { args: ["12", "0.1", "a b"], market: "spot" });
+      // The first attempt stays at a step: the machine is taken away in the middle, however slow this computer is.
+      const stays = COUNTING.map((line) =>
+        line.replace("sleep(pause)", "sleep(600 if (step, os.environ['RUNCTL_ATTEMPT']) == (6, '1') else pause)"),
+      );
+      const spec = await bed.script([...stays, "print(sys.argv[1:], flush=True)"], { args: ["12", "0.1", "a b"], market: "spot" });
       const child = await Child.start("client.ts", { dir: bed.dir, mode: "train", spec, spot: true });
       const runId = await child.word<string>("recorded");
       const ckpt = join(bed.storeOf(runId), "ckpt", "1");

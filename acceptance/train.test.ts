@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await runctl.close({ handOver: false });
   await state.close();
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 async function script(lines: string[], name = "train.py"): Promise<RunSpec> {

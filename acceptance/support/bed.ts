@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import {
   type TrainingProvider,
 } from "@runctl/core";
 import { type LocalOptions, type LocalProvider, local } from "@runctl/provider-local";
+import { endAll, type Process, processesWhere, signalAll } from "./processes.ts";
 
 export interface BedOptions {
   local?: LocalOptions;
@@ -91,29 +91,15 @@ export class Bed {
   }
 
   /** Live processes of this bed's machines. */
-  processes(): Array<{ pid: number; command: string }> {
-    const found: Array<{ pid: number; command: string }> = [];
-    for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-      try {
-        const command = readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " ");
-        const isOurs = readFileSync(`/proc/${name}/environ`, "latin1").includes(this.home) || command.includes(this.home);
-        if (isOurs && Number(name) !== process.pid && !command.startsWith(process.execPath)) found.push({ pid: Number(name), command });
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-    return found;
+  processes(): Process[] {
+    return processesWhere(
+      (command, environment) => (environment.includes(this.home) || command.includes(this.home)) && !command.startsWith(process.execPath),
+    );
   }
 
   /** kill(2) for each; one that ended meanwhile is passed over. */
   signal(processes: ReadonlyArray<{ pid: number }>, signal: NodeJS.Signals): void {
-    for (const { pid } of processes) {
-      try {
-        process.kill(pid, signal);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-      }
-    }
+    signalAll(processes, signal);
   }
 
   /** Nothing of what was trained is left: no process, no machine. @throws naming what is. */
@@ -128,7 +114,7 @@ export class Bed {
     for (const opened of this.#opened) await opened.close();
     await this.runctl.close({ handOver: false });
     await this.state.close?.();
-    this.signal(this.processes(), "SIGKILL");
+    await endAll(() => this.processes());
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
@@ -146,7 +132,7 @@ export async function withBed(test: (bed: Bed) => Promise<void>, options: BedOpt
 }
 
 /** Tries again until `check` no longer throws; its last error otherwise. A bound, not a pause. */
-export async function eventually<T>(check: () => Promise<T> | T, withinMs = 15_000): Promise<T> {
+export async function eventually<T>(check: () => Promise<T> | T, withinMs = 40_000): Promise<T> {
   const until = Date.now() + withinMs;
   for (;;) {
     try {

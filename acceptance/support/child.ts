@@ -1,17 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { afterAll } from "vitest";
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 const bundles = new Map<string, Promise<string>>();
+const folder = mkdtempSync(join(tmpdir(), "runctl-bundle-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** One file that starts in a tenth of the time that the sources take. */
 export function bundled(entry: string): Promise<string> {
   const known = bundles.get(entry);
   if (known !== undefined) return known;
-  const outfile = `${HERE}node_modules/.${entry.replace(/\.ts$/, "")}-${process.pid}.mjs`;
-  process.once("exit", () => rmSync(outfile, { force: true }));
+  const outfile = join(folder, entry.replace(/\.ts$/, ".mjs"));
   const made = build({
     entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
     outfile,
@@ -33,6 +37,8 @@ export class Child {
   stdout = "";
   stderr = "";
   readonly #waiting = new Set<() => void>();
+  /** Its output is complete: only then is a word that was not said not going to be. */
+  #isClosed = false;
 
   constructor(process_: ChildProcess) {
     this.process = process_;
@@ -42,6 +48,7 @@ export class Child {
     });
     this.ended = new Promise((resolve) => {
       process_.once("close", (code, signal) => {
+        this.#isClosed = true;
         resolve({ code, signal });
         for (const wake of this.#waiting) wake();
       });
@@ -65,8 +72,7 @@ export class Child {
       const look = (): void => {
         const found = this.said.find((each) => each.word === word);
         if (found !== undefined) resolve(found.value as T);
-        else if (this.process.exitCode !== null || this.process.signalCode !== null)
-          reject(new Error(`The process ended without "${word}": ${this.stdout} ${this.stderr}`));
+        else if (this.#isClosed) reject(new Error(`The process ended without "${word}": ${this.stdout} ${this.stderr}`));
         else return;
         this.#waiting.delete(look);
       };

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { RunResult, RunSpec } from "@runctl/core";
 import { build } from "esbuild";
 import { afterAll } from "vitest";
+import { endAll, processesWhere } from "./processes.ts";
 
 const CONTROLLER = fileURLToPath(new URL("./controller.ts", import.meta.url));
 const SCRIPT = fileURLToPath(new URL("./crash-train.py", import.meta.url));
@@ -52,7 +53,6 @@ export async function moments(count: number, width: number, each: (moment: numbe
 export class CrashBed {
   readonly dir: string;
   readonly #bundle: string;
-  readonly #children = new Set<ChildProcess>();
 
   private constructor(dir: string, bundle: string) {
     this.dir = dir;
@@ -88,10 +88,10 @@ export class CrashBed {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: fileURLToPath(new URL("..", import.meta.url)),
     });
-    this.#children.add(child);
     const lines: string[] = [];
     const waiting = new Set<() => void>();
     let rest = "";
+    let isClosed = false;
     const take = (chunk: Buffer): void => {
       const parts = (rest + chunk.toString()).split("\n");
       rest = parts.pop() ?? "";
@@ -102,7 +102,7 @@ export class CrashBed {
     child.stderr?.on("data", take);
     const ended = new Promise<number | null>((resolve) => {
       child.once("close", (code) => {
-        this.#children.delete(child);
+        isClosed = true;
         resolve(code);
         for (const wake of waiting) wake();
       });
@@ -112,8 +112,7 @@ export class CrashBed {
         const look = (): void => {
           const line = lines.find((each) => each.startsWith(word));
           if (line !== undefined) resolve(line);
-          else if (child.exitCode !== null || child.signalCode !== null)
-            reject(new Error(`The controller ended without "${word}":\n${lines.join("\n")}`));
+          else if (isClosed) reject(new Error(`The controller ended without "${word}":\n${lines.join("\n")}`));
           else return;
           waiting.delete(look);
         };
@@ -144,32 +143,17 @@ export class CrashBed {
       const file = join(new URL(checkpoint.location).pathname, checkpoint.path);
       if (!existsSync(file)) problems.push(`checkpoint lost: ${file}`);
     }
-    const orphans = processesOf(result.runId);
-    if (orphans.length > 0) problems.push(`orphans: ${orphans.join(", ")}`);
+    const orphans = processesWhere((_command, environment) => environment.includes(`RUNCTL_RUN_ID=${result.runId}\0`));
+    if (orphans.length > 0) problems.push(`orphans: ${JSON.stringify(orphans)}`);
     const machines = await readdir(join(this.dir, "home", "machines"));
     if (machines.length > 0) problems.push(`machines left: ${machines.join(", ")}`);
     if (problems.length > 0) throw new Error(problems.join("\n"));
   }
 
   async remove(): Promise<void> {
-    for (const child of this.#children) child.kill("SIGKILL");
-    await rm(this.dir, { recursive: true, force: true });
+    await endAll(() => processesWhere((command, environment) => command.includes(this.dir) || environment.includes(this.dir)));
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
-}
-
-/** Live processes that carry the run's id in their environment. */
-export function processesOf(runId: string): string[] {
-  const found: string[] = [];
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      if (readFileSync(`/proc/${pid}/environ`, "latin1").includes(`RUNCTL_RUN_ID=${runId}\0`)) {
-        found.push(`${pid} ${readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ")}`);
-      }
-    } catch {
-      // The process ended meanwhile, or is not ours to look at.
-    }
-  }
-  return found;
 }
 
 /** A small generator, so that a failing moment can be repeated by its seed. */

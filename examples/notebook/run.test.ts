@@ -18,7 +18,7 @@ beforeEach(async () => {
   temp = await mkdtemp(join(tmpdir(), "notebook-"));
 });
 afterEach(async () => {
-  await rm(temp, { recursive: true, force: true });
+  await rm(temp, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 it("the notebook runs headless in Deno's Jupyter kernel", { timeout: 400_000 }, async (context) => {

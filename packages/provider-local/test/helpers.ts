@@ -9,7 +9,7 @@ import { bootId, processesWithMarks, startTime } from "../src/processes.ts";
 
 /** `expect.poll` with patience for a busy machine. */
 export function eventually<T>(look: () => T | Promise<T>): ReturnType<typeof expect.poll<T>> {
-  return expect.poll(look, { timeout: 20_000, interval: 5 });
+  return expect.poll(look, { timeout: 40_000, interval: 5 });
 }
 
 const cleanups: Array<() => Promise<void>> = [];
@@ -20,7 +20,7 @@ afterEach(async () => {
 /** A temporary folder that is removed after the test. */
 export async function tempDir(suffix = ""): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "runctl-local-"));
-  cleanups.push(() => rm(dir, { recursive: true, force: true }));
+  cleanups.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
   if (suffix === "") return dir;
   await mkdir(join(dir, suffix), { recursive: true });
   return join(dir, suffix);

@@ -38,17 +38,17 @@ describe.concurrent("limits of an attempt", () => {
   });
 
   it("the allowance ends it politely; a newer allowance prolongs it, an older one does not", async ({ host }) => {
-    const attempt = host.attempt({ argv: ["sh", "-c", WAITS], allowance: { seq: 3, seconds: 3, hardSeconds: 600 } });
+    const attempt = host.attempt({ argv: ["sh", "-c", WAITS], allowance: { seq: 3, seconds: 8, hardSeconds: 600 } });
     await host.start(attempt);
     await host.log(attempt, "up");
     await host.client.control(host.session, "run1", 1, { op: "allowance", seq: 2, seconds: 9000, hardSeconds: 9000 });
-    await host.client.control(host.session, "run1", 1, { op: "allowance", seq: 4, seconds: 5, hardSeconds: 600 });
+    await host.client.control(host.session, "run1", 1, { op: "allowance", seq: 4, seconds: 10, hardSeconds: 600 });
     const final = await host.final(attempt);
     expect(final).toMatchObject({ cause: "allowance", code: 0 });
     const begun = host.json(attempt, "begun.json")?.uptime as number;
     const ended = host.json(attempt, "exit.json")?.endedUptime as number;
-    expect(ended - begun).toBeGreaterThanOrEqual(5);
-    expect(ended - begun).toBeLessThan(8);
+    expect(ended - begun).toBeGreaterThanOrEqual(10);
+    expect(ended - begun).toBeLessThan(14);
   });
 
   it("maxDuration counts seconds of training", async ({ host }) => {
@@ -73,7 +73,7 @@ describe.concurrent("limits of an attempt", () => {
   });
 
   it("P-10: a long silent job is not idle: what feeds the guardian is the supervisor, not the log", async ({ host }) => {
-    const attempt = host.attempt({ argv: ["sleep", "6"], guard: { feedSeconds: 4, firstFeedSeconds: 4 } });
+    const attempt = host.attempt({ argv: ["sleep", "12"], guard: { feedSeconds: 8, firstFeedSeconds: 8 } });
     await host.start(attempt);
     expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0, logBytes: 0 });
   });
@@ -93,7 +93,7 @@ describe.concurrent("limits of an attempt", () => {
         kill(await host.pid(attempt, "supervisor"), "SIGSTOP");
         return host.carrying(attempt).length === 0;
       },
-      25,
+      40,
     );
     await over;
     expect(host.text(attempt, "log").match(/told/g)).toHaveLength(1);
@@ -108,14 +108,14 @@ describe.concurrent("limits of an attempt", () => {
   }) => {
     const mark = (run: string): string => join(host.home, `ended-by-${run}`);
     const hooks = (run: string) => ({ notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark(run)}'` });
-    const first = host.attempt({ hooks: hooks("run1"), allowance: { seq: 1, seconds: null, hardSeconds: 4 } });
+    const first = host.attempt({ hooks: hooks("run1"), allowance: { seq: 1, seconds: null, hardSeconds: 9 } });
     await host.start(first);
     await host.final(first);
     const second = host.attempt({
       runId: "run2",
       runPrefix: "runs/run2/",
       hooks: hooks("run2"),
-      allowance: { seq: 1, seconds: null, hardSeconds: 9 },
+      allowance: { seq: 1, seconds: null, hardSeconds: 13 },
     });
     await host.start(second);
     await until("the second guardian ended the machine", () => existsSync(mark("run2")), 30);
@@ -133,8 +133,10 @@ describe.concurrent("limits of an attempt", () => {
     const first = await until("guard.json", () => host.json(attempt, "guard.json"));
     const record = JSON.stringify({ ...first, spentSeconds: 100, uptime: (first.uptime as number) - 7 });
     const old = await host.pid(attempt, "guardian");
-    kill(old, "SIGKILL");
+    // Stopped first: neither it nor a successor writes between the record and the kill.
+    kill(old, "SIGSTOP");
     writeFileSync(join(host.dir(attempt), "guard.json"), `${record}\n`);
+    kill(old, "SIGKILL");
     const second = await until("the next guardian's record", () => {
       const now = host.json(attempt, "guard.json");
       return now !== undefined && now.uptime !== (first.uptime as number) - 7 ? now : undefined;

@@ -40,7 +40,7 @@ describe.concurrent("ending a training", () => {
     await host.log(attempt, "up");
     await host.client.control(host.session, "run1", 1, { op: "stop", cause: "stop" });
     await host.client.control(host.session, "run1", 1, { op: "cancel" });
-    expect(await host.final(attempt, 10)).toMatchObject({ cause: "stop", signal: "SIGKILL" });
+    expect(await host.final(attempt, 20)).toMatchObject({ cause: "stop", signal: "SIGKILL" });
   });
 
   it("signals the leader only, and kills children with sessions of their own by the nonce", async ({ host }) => {
@@ -170,7 +170,7 @@ describe.concurrent("ending a training", () => {
     const began = await until("pip builds, or has nothing to build with", () => existsSync(mark) || host.json(attempt, "final.json"), 50);
     if (began !== true) return expect(JSON.stringify(began)).toMatch(/setuptools|ensurepip|venv|nothing to install/);
     await host.client.control(host.session, "run1", 1, { op: "cancel" });
-    expect(await host.final(attempt, 10)).toMatchObject({ cause: "cancel", code: null, startedAt: null });
+    expect(await host.final(attempt, 20)).toMatchObject({ cause: "cancel", code: null, startedAt: null });
     expect(host.text(attempt, "log")).toBe("");
     await until("nothing of the installer is left", async () => {
       const found = await host.session.exec(["sh", "-c", 'grep -ls "RUNCTL_AGENT_NONCE=$1" /proc/[0-9]*/environ', "sh", attempt.nonce]);

@@ -238,7 +238,7 @@ describe.concurrent("losing the agent before the training was started", () => {
     const attempt = host.attempt({ code: stuck, argv: ["echo", "trained"] });
     await hang(host, attempt);
     await host.client.control(host.session, "run1", 1, { op: "cancel" });
-    expect(await host.final(attempt, 10)).toMatchObject({ cause: "cancel", code: null, startedAt: null });
+    expect(await host.final(attempt, 20)).toMatchObject({ cause: "cancel", code: null, startedAt: null });
     expect(host.text(attempt, "log")).toBe("");
     await until("the processes are gone", async () => {
       const { alive } = await host.client.observe(host.session, "run1", 1);

@@ -16,7 +16,9 @@ export function createHostClient(): HostClient {
       if (own !== undefined) return own.observe(session, runId, attempt, options);
       const offset = options?.eventsOffset ?? 0;
       const dir = attemptFolder(session, runId, attempt);
-      const result = await session.exec(["sh", "-c", OBSERVE_SH, "sh", dir, String(offset)]);
+      const { wait, signal } = options ?? {};
+      const waiting = wait === undefined ? [] : [String(Math.ceil(wait.ms / 1000)), wait.mark];
+      const result = await session.exec(["sh", "-c", OBSERVE_SH, "sh", dir, String(offset), ...waiting], { signal });
       if (result.exitCode === 4) {
         return { exists: false, alive: { guardian: false, supervisor: false, runner: false }, events: [], eventsOffset: offset };
       }

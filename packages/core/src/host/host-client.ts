@@ -21,6 +21,16 @@ export interface HostObservation {
   /** New events since the previous observation with this `eventsOffset`. */
   events: HostEvent[];
   eventsOffset: number;
+  /** What the attempt's folder looked like, for a later look that waits until it looks otherwise. Absent: the host cannot wait. */
+  mark?: string | undefined;
+}
+
+export interface ObserveOptions {
+  /** Bytes of the host's events that were read already. */
+  eventsOffset?: number | undefined;
+  /** Waits on the host, at most `ms`, until its folder no longer looks like `mark` (of an earlier observation). A hint: may be ignored. */
+  wait?: { ms: number; mark: string } | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 export type ControlCommand =
@@ -33,7 +43,7 @@ export type ControlCommand =
 export interface HostClient {
   /** Brings the agent (once per version) and the attempt's file to the host and starts guardian and supervisor. Starting twice is one start. */
   start(session: HostSession, attempt: AttemptFile, secrets: AttemptSecrets, options?: { signal?: AbortSignal | undefined }): Promise<void>;
-  observe(session: HostSession, runId: string, attempt: number, options?: { eventsOffset?: number | undefined }): Promise<HostObservation>;
+  observe(session: HostSession, runId: string, attempt: number, options?: ObserveOptions): Promise<HostObservation>;
   control(session: HostSession, runId: string, attempt: number, command: ControlCommand): Promise<void>;
   /** Bytes of a log, or of the lines of metrics files, from an offset; undefined when there is no such file yet. */
   readLog(

@@ -22,8 +22,9 @@ done
 rm -f "$t"`;
 
 /**
- * "$1" attempt folder, "$2" bytes of events.jsonl already read. One line a fact: "alive <name>", "<record> <json>", then "events" and
- * the new lines. Exit 4: no such attempt. The same rule as the guardian's: a process is (pid, start time, boot id).
+ * "$1" attempt folder, "$2" bytes of events.jsonl already read, "$3" seconds to wait while the folder looks like "$4", the mark of an
+ * earlier look (both optional). One line a fact: "mark <what it looks like>", "alive <name>", "<record> <json>", then "events" and the
+ * new lines. Exit 4: no such attempt. The same rule as the guardian's: a process is (pid, start time, boot id).
  */
 export const OBSERVE_SH = `cd "$1" 2>/dev/null && [ -f attempt.json ] || exit 4
 b=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.bootsessionuuid)
@@ -40,10 +41,28 @@ lives() {
     [ "$(printf '%s' "\${s#* }" | tr -s ' ' '_')" = "$2" ]
   fi
 }
-for n in guardian supervisor; do
-  read -r p s i _ 2>/dev/null <"$n.pid" && lives "$p" "$s" "$i" && echo "alive $n"
+look() {
+  a=
+  for n in guardian supervisor; do
+    read -r p s i _ 2>/dev/null <"$n.pid" && lives "$p" "$s" "$i" && a="$a $n"
+  done
+  if read -r p s i q t 2>/dev/null <runner.pid; then { lives "$p" "$s" "$i" || lives "$q" "$t" "$i"; } && a="$a runner"; fi
+  m=$(echo $a | tr ' ' +),
+  for n in exit notice final; do [ ! -s "$n.json" ] || m="$m+$n"; done
+  s=
+  read -r s 2>/dev/null <status.json
+  case $s in *'"phase"'*) s=\${s#*'"phase"'} s=\${s#*'"'} m="$m,\${s%%'"'*}" ;; *) m="$m," ;; esac
+  [ ! -f events.jsonl ] || m="$m,$(($(wc -c <events.jsonl)))"
+}
+look
+w8=0
+while [ "$w8" -lt "\${3:-0}" ] && [ "$m" = "\${4-}" ]; do
+  sleep 1
+  w8=$((w8 + 1))
+  look
 done
-if read -r p s i q t 2>/dev/null <runner.pid; then { lives "$p" "$s" "$i" || lives "$q" "$t" "$i"; } && echo "alive runner"; fi
+echo "mark $m"
+for n in $a; do echo "alive $n"; done
 for n in exit notice status; do [ -s "$n.json" ] && printf '%s ' "$n" && cat "$n.json"; done
 echo events
 [ ! -f events.jsonl ] || tail -c "+$(($2 + 1))" events.jsonl | head -c 4194304

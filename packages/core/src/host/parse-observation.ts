@@ -29,6 +29,7 @@ export function parseObservation(text: string, eventsOffset: number): HostObserv
     final,
     events,
     eventsOffset: eventsOffset + read,
+    mark: records.get("mark"),
   };
 }
 

@@ -14,7 +14,7 @@ import type { HostFinal } from "../records.ts";
 import { localSession } from "./local-session.ts";
 
 /** Polls until `look` gives something truthy. The time is a bound for a broken agent, not a wait. */
-export async function until<T>(what: string, look: () => T | Promise<T>, seconds = 20): Promise<NonNullable<T>> {
+export async function until<T>(what: string, look: () => T | Promise<T>, seconds = 40): Promise<NonNullable<T>> {
   const end = systemClock.monotonic() + seconds * 1000;
   for (;;) {
     const value = await look();
@@ -115,7 +115,7 @@ export class AttemptFixture {
     );
   }
 
-  async final(attempt: AttemptFile, seconds = 25): Promise<HostFinal> {
+  async final(attempt: AttemptFile, seconds = 45): Promise<HostFinal> {
     try {
       return await until(
         "final.json",
