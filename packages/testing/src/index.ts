@@ -45,3 +45,8 @@ export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./ho
 export { simulatedHooks } from "./hosts/simulated-hooks.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";
+export type { Boundary, KillPlan, ProcessPlan, SleepPlan } from "./world/boundary.ts";
+export { Controller } from "./world/controller.ts";
+export { type ControllerOptions, World, type WorldOptions } from "./world/world.ts";
+export { WorldState } from "./world/world-state.ts";
+export { WorldStore } from "./world/world-store.ts";

@@ -108,10 +108,14 @@ export class Telemetry {
   }
 }
 
+let api: Promise<unknown> | undefined;
+
+/** Asked of the loader once a process: a package that is not there is searched for anew each time, in real time and off this thread. */
 function loadApi(): Promise<unknown> {
   // Not a literal: bundlers must not try to include an optional package.
   const name = ["@opentelemetry", "api"].join("/");
-  return import(name);
+  api ??= import(name) as Promise<unknown>;
+  return api;
 }
 
 const ENDED: ReadonlySet<string> = new Set(["succeeded", "failed", "cancelled", "stopped", "timed-out", "out-of-budget", "lost"]);

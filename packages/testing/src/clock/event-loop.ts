@@ -8,12 +8,18 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => void immediate(resolve));
 }
 
-/** Node's names for what ends by itself: queued immediates, requests to the file system, work of the thread pool (hashes, random bytes). */
-const PASSING = /^(Immediate|FSReq.*|.*CloseReq|.*Request)$/;
+/** Node's names for real work that ends by itself: requests to the file system, work of the thread pool (hashes, random bytes). */
+const REAL = /^(FSReq.*|.*CloseReq|.*Request)$/;
 
-/** True while something of this process ends soon by itself. Costs well under a microsecond. */
+/** True while something of this process ends soon by itself: real work, or a queued immediate. Costs well under a microsecond. */
 export function isBusy(): boolean {
-  for (const resource of process.getActiveResourcesInfo()) if (PASSING.test(resource)) return true;
+  for (const resource of process.getActiveResourcesInfo()) if (resource === "Immediate" || REAL.test(resource)) return true;
+  return false;
+}
+
+/** True while the file system or the thread pool works for this process: what happens next depends on how fast they are. */
+export function isRealWorkPending(): boolean {
+  for (const resource of process.getActiveResourcesInfo()) if (REAL.test(resource)) return true;
   return false;
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "@runctl/core/provider";
-import { isBusy, turn, withinRealTime } from "./event-loop.ts";
+import { isBusy, isRealWorkPending, turn, withinRealTime } from "./event-loop.ts";
 import { ProcessClock } from "./process-clock.ts";
 import { StuckError } from "./stuck-error.ts";
 import { type TimerEntry, TimerHeap } from "./timer-heap.ts";
@@ -116,7 +116,7 @@ export class VirtualClock implements Clock {
    */
   turnstile(order: number): Promise<void> | undefined {
     // Only a moving clock lets anybody pass.
-    if (!this.#isMoving || (this.#queue.length === 0 && !isBusy())) return undefined;
+    if (!this.#isMoving || (this.#queue.length === 0 && !isRealWorkPending())) return undefined;
     return new Promise((pass) => {
       const place = this.#order++;
       const at = this.#queue.findIndex((other) => other.order > order);
