@@ -20,6 +20,8 @@ export interface BillingRules {
   defaultDiskGib: number;
   /** Volumes, per GiB and month, from creation to deletion, attached or not. Default 0.08 (gp3). */
   volumePerGibMonth: number;
+  /** Snapshots, per GiB and month. Default 0.05 (EBS). */
+  snapshotPerGibMonth: number;
   /** Traffic out, per GB. Default 0.09 (EC2). */
   egressPerGb: number;
   /** What `costs()` knows lags this far behind. Default 0. */
@@ -36,6 +38,7 @@ export const DEFAULT_BILLING: BillingRules = {
   diskPerGibMonth: 0,
   defaultDiskGib: 8,
   volumePerGibMonth: 0.08,
+  snapshotPerGibMonth: 0.05,
   egressPerGb: 0.09,
   recordsLagSeconds: 0,
 };

@@ -44,12 +44,39 @@ export async function buy(caller: ClientParts, intent: Intent, signal: AbortSign
     }
     bought.push(...sale.machines);
   }
+  await attachAll(caller, bought[0], intent, signal, step);
   if (cloud.tagging === "after-create")
     for (const machine of bought) {
       await step("machines", `tags of ${machine.id}`);
       await tagBought(caller, machine, intent, signal);
     }
   return cloud.desk.outcome({ machines: bought as [CloudMachine, ...CloudMachine[]] });
+}
+
+/** Attaching is a call of its own, as at EC2. A machine without its disks is of no use: it is ended. @throws what the cloud answered. */
+async function attachAll(
+  caller: ClientParts,
+  machine: CloudMachine | undefined,
+  intent: Intent,
+  signal: AbortSignal | undefined,
+  step: (done: string, next: string) => Promise<void>,
+): Promise<void> {
+  const { cloud, account } = caller;
+  // The token of a machine that is gone: there is nothing to attach to.
+  if (machine === undefined || machine.endedAt !== undefined) return;
+  for (const { ref } of intent.volumes) {
+    await step("machines", `volume ${ref.id}`);
+    try {
+      await cloud.wire.call(caller, "volume-attach", () => cloud.shelf.attach(cloud.shelf.must(account, ref.id), machine), {
+        signal,
+        region: machine.pool.region,
+        id: ref.id,
+      });
+    } catch {
+      await giveBack(caller, machine);
+      throw cloud.errors.unknown(true, "AttachFailed", `${machine.id} was made, and ${ref.id} could not be attached to it.`);
+    }
+  }
 }
 
 /** A machine without tags could never be found again: it is ended rather than kept. @throws what the cloud answered. */

@@ -11,6 +11,7 @@ import {
 import { matches, offerOf } from "./catalogue.ts";
 import { connectTo } from "./client-connect.ts";
 import { type BetweenSteps, buy } from "./client-create.ts";
+import { clientVolumes, listSnapshots, listVolumes } from "./client-volumes.ts";
 import type { CloudMachine } from "./cloud-machine.ts";
 import { iso } from "./cloud-time.ts";
 import type { EmulatedCloud } from "./emulated-cloud.ts";
@@ -94,10 +95,11 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
         caller,
         "remove",
         (fault) => {
-          if (ref.kind === "machine") {
-            const machine = own(ref);
-            if (machine !== undefined && fault?.kind !== "lie") fleet.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
-          }
+          const machine = own(ref);
+          if (fault?.kind === "lie") return;
+          if (ref.kind === "snapshot") cloud.shelf.deleteSnapshot(account, ref.id);
+          else if (ref.kind === "volume") cloud.shelf.delete(account, ref.id);
+          else if (machine !== undefined) fleet.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
         },
         about(ref),
       ),
@@ -149,7 +151,11 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
       wire.call(
         caller,
         "tag",
-        (fault) => setTags(cloud, mustOwn(ref), fault?.kind === "partial-tags" ? partOf(tags, fault.keepTags) : tags),
+        (fault) => {
+          const some = fault?.kind === "partial-tags" ? partOf(tags, fault.keepTags) : tags;
+          if (ref.kind === "machine") setTags(cloud, mustOwn(ref), some);
+          else tagStored(cloud, account, ref, some);
+        },
         about(ref),
       ),
     validateOptions(given) {
@@ -160,6 +166,7 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
           `providerOptions.${cloud.name}.${key} is not known: this cloud has no options for a single machine.`,
         );
     },
+    volumes: clientVolumes(caller),
     doctor: () =>
       wire.call(caller, "doctor", () => [
         { id: `${cloud.name}-credentials`, severity: "ok" as const, what: `The credentials are of account ${account}.`, fix: [] },
@@ -183,6 +190,15 @@ export function setTags(cloud: EmulatedCloud, machine: CloudMachine, tags: Recor
   cloud.fleet.rename(machine, { name: nameWithTags(cloud.fleet.nameOf(machine), all) });
 }
 
+function tagStored(cloud: EmulatedCloud, account: string, ref: ResourceRef, tags: Record<string, string>): void {
+  const { shelf, errors } = cloud;
+  const snapshot = shelf.snapshots.get(ref.id);
+  const thing = snapshot?.account === account && snapshot.deletedAt === undefined ? snapshot : shelf.must(account, ref.id);
+  const all = { ...thing.tags, ...tags };
+  checkTags(all, errors);
+  thing.tags = all;
+}
+
 async function find(caller: ClientParts, query: FindQuery): Promise<FindResult> {
   const { cloud } = caller;
   return cloud.wire.call(
@@ -198,8 +214,9 @@ async function find(caller: ClientParts, query: FindQuery): Promise<FindResult> 
       const { fleet, time } = cloud;
       const machines = listMachines(query, { fleet, account: caller.account, now: time.now(), regions });
       const complete = fault?.kind !== "incomplete" && regions.size === cloud.regionNames.length;
+      const others = [...listVolumes(caller, query), ...listSnapshots(caller, query)].filter(({ ref }) => regions.has(ref.region ?? ""));
       // The page that could not be read held every second machine.
-      return { machines: fault?.kind === "incomplete" ? machines.filter((_, index) => index % 2 === 1) : machines, others: [], complete };
+      return { machines: fault?.kind === "incomplete" ? machines.filter((_, index) => index % 2 === 1) : machines, others, complete };
     },
     { signal: query.signal },
   );

@@ -42,7 +42,11 @@ export interface CloudMachine {
   notice?: MachineNotice | undefined;
   hang?: Hang | undefined;
   host?: MachineHost | undefined;
+  /** Until it ended and was forgotten by listings. */
   intent?: Intent | undefined;
+  readonly intentId?: string | undefined;
+  /** What the create call asked for. */
+  readonly intendedTags: Readonly<Record<string, string>>;
   /** Power is on and the boot over. */
   booted: boolean;
   /** How often it was booted: a way in belongs to one boot. */

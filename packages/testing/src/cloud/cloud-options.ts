@@ -62,12 +62,16 @@ export interface TransitionOptions {
   endingMs?: number | undefined;
   /** "stopping" before "stopped". Default 0. */
   stoppingMs?: number | undefined;
+  /** "creating" of a volume before "available". Default 0. */
+  volumeMs?: number | undefined;
 }
 
 /** How listings lag behind the truth. */
 export interface ListingOptions {
   /** A new machine shows only after this long: a number or [least, most], drawn per machine. Default 0. */
   lagMs?: number | readonly [number, number] | undefined;
+  /** The same for volumes and snapshots. Default 0. */
+  volumeLagMs?: number | undefined;
   /** States and ends show this late. Default 0. */
   stateLagMs?: number | undefined;
   /** Ended machines are listed this long. Default one hour, as EC2 does. */
@@ -174,12 +178,15 @@ const plain = z.looseObject({
   listing: z
     .strictObject({
       lagMs: z.union([ms, z.tuple([ms, ms])]).optional(),
+      volumeLagMs: ms.optional(),
       stateLagMs: ms.optional(),
       keepEndedMs: ms.optional(),
       hideFullOffers: z.boolean().optional(),
     })
     .optional(),
-  transitions: z.strictObject({ pendingMs: ms.optional(), endingMs: ms.optional(), stoppingMs: ms.optional() }).optional(),
+  transitions: z
+    .strictObject({ pendingMs: ms.optional(), endingMs: ms.optional(), stoppingMs: ms.optional(), volumeMs: ms.optional() })
+    .optional(),
   clientTimeoutMs: ms.optional(),
   keepEvents: z.number().int().nonnegative().optional(),
 });

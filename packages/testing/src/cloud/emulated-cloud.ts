@@ -1,5 +1,5 @@
 import { type Capabilities, type Clock, type Random, systemClock, systemRandom, type TrainingProvider } from "@runctl/core/provider";
-import { asIntervals, chargesOf } from "./billing.ts";
+import { asIntervals, type Charge, chargesOf } from "./billing.ts";
 import { type BillingRules, DEFAULT_BILLING } from "./billing-rules.ts";
 import { makePools, type OfferFacts } from "./catalogue.ts";
 import { type ClientOptions, cloudClient } from "./client.ts";
@@ -15,9 +15,10 @@ import {
   type Tagging,
 } from "./cloud-options.ts";
 import { CloudTime } from "./cloud-time.ts";
+import type { VolumeTruth } from "./cloud-volume.ts";
 import { type CloudOp, FaultScript } from "./faults.ts";
 import { Fleet } from "./fleet.ts";
-import { drawUp, type Invoice, invoiceLine } from "./invoice.ts";
+import { drawUp, type Invoice, type InvoiceLine, invoiceLine } from "./invoice.ts";
 import type { MachinePlan } from "./machine-plan.ts";
 import { Network } from "./network.ts";
 import type { Pool } from "./pool.ts";
@@ -27,6 +28,7 @@ import { SpotMarket } from "./spot-market.ts";
 import { Throttle } from "./throttle.ts";
 import { Tokens } from "./tokens.ts";
 import { type MachineTruth, machineTruth } from "./truth.ts";
+import { VolumeShelf } from "./volume-shelf.ts";
 import { Wire } from "./wire.ts";
 
 const TAGGING: Record<ProviderClass, Tagging> = { A: "at-create", B: "in-name", C: "after-create" };
@@ -66,6 +68,10 @@ export class EmulatedCloud {
   /** @internal */
   readonly fleet: Fleet;
   /** @internal */
+  readonly shelf: VolumeShelf;
+  /** @internal Regions by zone. */
+  readonly zones: ReadonlyMap<string, string>;
+  /** @internal */
   readonly desk: PurchaseDesk;
   /** @internal */
   readonly wire: Wire;
@@ -98,6 +104,7 @@ export class EmulatedCloud {
     this.#events = events;
     this.network = new Network(() => time.now());
     this.pools = makePools(options, time.start);
+    this.zones = new Map((options.regions ?? DEFAULT_REGIONS).flatMap((region) => region.zones.map((zone) => [zone, region.name])));
     const quota = new Quota(options.quota ?? {}, errors);
     this.#spot = new SpotMarket({
       time,
@@ -123,7 +130,17 @@ export class EmulatedCloud {
       host: options.host,
       poweredOn: (machine, plan) => this.#spot.poweredOn(machine, plan),
       poweredOff: (machine) => this.#spot.poweredOff(machine),
-      released: () => undefined,
+      released: (machine) => this.shelf.release(machine),
+    });
+    this.shelf = new VolumeShelf({
+      time,
+      errors,
+      events,
+      rules: this.rules,
+      zones: this.zones,
+      creatingMs: options.transitions?.volumeMs ?? 0,
+      lagMs: options.listing?.volumeLagMs ?? 0,
+      state: (machine) => this.fleet.state(machine),
     });
     this.capabilities = this.#capabilities();
     this.desk = new PurchaseDesk({
@@ -145,8 +162,9 @@ export class EmulatedCloud {
       quota,
       tokens: new Tokens(time, errors),
       plan: () => this.#plans.shift(),
-      checkVolumes: () => undefined,
-      attachVolumes: () => undefined,
+      checkVolumes: (intent, account, pool) => {
+        for (const { ref } of intent.volumes) this.shelf.checkFree(this.shelf.must(account, ref.id), pool.zone);
+      },
     });
     const { latencyMs } = options;
     this.wire = new Wire({
@@ -195,6 +213,26 @@ export class EmulatedCloud {
   machine(id: string): MachineTruth | undefined {
     const machine = this.fleet.index.byId.get(id);
     return machine === undefined ? undefined : machineTruth(machine, this.fleet, this.time.now());
+  }
+
+  /** The truth about every volume and snapshot that ever was. */
+  *volumes(): Generator<VolumeTruth> {
+    for (const volume of this.shelf.volumes.values()) {
+      const { id, account, region, zone, name, sizeBytes, intentId, attachedTo, createdAt, deletedAt } = volume;
+      const tags = { ...volume.tags };
+      yield { id, kind: "volume", account, region, zone, name, tags, sizeBytes, intentId, attachedTo, createdAt, deletedAt };
+    }
+    for (const snapshot of this.shelf.snapshots.values()) {
+      const { id, account, region, name, sizeBytes, createdAt, deletedAt } = snapshot;
+      yield { id, kind: "snapshot", account, region, name, tags: { ...snapshot.tags }, sizeBytes, createdAt, deletedAt };
+    }
+  }
+
+  /** A volume is mounted so that it does not let go: detaching it fails until it is forced. */
+  stick(volumeId: string): void {
+    const volume = this.shelf.volumes.get(volumeId);
+    if (volume === undefined) throw this.errors.notFound("InvalidVolume.NotFound", `The volume '${volumeId}' does not exist.`);
+    volume.stuck = true;
   }
 
   /** What shall happen to the next machines, one each; undefined leaves one alone. */
@@ -251,12 +289,15 @@ export class EmulatedCloud {
   /** The bill so far, from the cloud's own meters; of one account or of all. Looks at every machine that ever was. */
   invoice(account?: string): Invoice {
     const now = this.time.now();
-    const lines = [...this.fleet.index.byId.values()]
-      .filter((machine) => account === undefined || machine.account === account)
-      .map((machine) => {
-        const thing = { id: machine.id, kind: "machine" as const, account: machine.account, tags: this.fleet.tagsOf(machine) };
-        return invoiceLine(thing, chargesOf(machine, this.rules, now));
-      });
+    const lines: InvoiceLine[] = [];
+    const add = (kind: InvoiceLine["kind"], thing: Pick<InvoiceLine, "id" | "account" | "tags">, charges: readonly Charge[]): void => {
+      if (account === undefined || thing.account === account)
+        lines.push(invoiceLine({ id: thing.id, kind, account: thing.account, tags: thing.tags }, charges));
+    };
+    for (const machine of this.fleet.index.byId.values())
+      add("machine", { ...machine, tags: this.fleet.tagsOf(machine) }, chargesOf(machine, this.rules, now));
+    for (const volume of this.shelf.volumes.values()) add("volume", volume, this.shelf.chargesOf(volume, now));
+    for (const snapshot of this.shelf.snapshots.values()) add("snapshot", snapshot, this.shelf.chargesOf(snapshot, now));
     return drawUp(lines, this.rules.currency, now);
   }
 

@@ -87,6 +87,8 @@ export class Fleet {
       stretches: [],
       hang: plan?.hang,
       intent: wanted.intent,
+      intentId: wanted.intent?.id,
+      intendedTags: wanted.intent?.tags ?? {},
       booted: false,
       boots: 0,
       volumes: [],
@@ -165,7 +167,6 @@ export class Fleet {
     this.#halt(machine, "gone");
     this.#parts.released(machine);
     machine.host = undefined;
-    machine.intent = undefined;
     this.#living -= 1;
     quota.countMachine(machine.account, -1);
     this.#ended.push(machine);
@@ -232,6 +233,7 @@ export class Fleet {
       const machine = this.#ended[count] as CloudMachine;
       this.index.leave(machine);
       machine.shown = undefined;
+      machine.intent = undefined;
       count += 1;
     }
     if (count > 0) this.#ended.splice(0, count);

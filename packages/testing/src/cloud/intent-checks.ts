@@ -36,6 +36,13 @@ export function checkIntent(intent: Intent, limits: IntentLimits, errors: CloudE
     throw errors.invalid("InvalidParameterCombination", "This cloud runs no boot text: reach the machine by connect().");
   if (intent.diskBytes !== undefined && !(intent.diskBytes > 0))
     throw errors.invalid("InvalidParameterValue", `Value (${intent.diskBytes}) for parameter diskBytes is invalid.`);
+  if (intent.volumes.length > 0 && intent.nodes > 1)
+    throw errors.invalid("InvalidParameterCombination", "A volume can be attached to one instance, the request is for several.");
+  for (const { ref, mount } of intent.volumes) {
+    if (ref.provider !== limits.provider || ref.kind !== "volume")
+      throw errors.invalid("InvalidParameterValue", `${ref.id} is no volume of ${limits.provider}.`);
+    if (!mount.startsWith("/")) throw errors.invalid("InvalidParameterValue", `Invalid mount point ${mount}: an absolute path is needed.`);
+  }
   checkTags(intent.tags, errors);
   for (const key of limits.requiredTags)
     if (!(key in intent.tags))

@@ -41,9 +41,8 @@ export interface DeskParts {
   tokens: Tokens;
   /** What shall happen to the next machine. */
   plan(): MachinePlan | undefined;
-  /** Volumes of the request: checked before anything is made, attached after. */
+  /** Whether the request's volumes can be attached there. @throws ValidationError, ConflictError, NotFoundError */
   checkVolumes(intent: Intent, account: string, pool: Pool): void;
-  attachVolumes(intent: Intent, machine: CloudMachine): void;
 }
 
 /** What one request bought: machines, or the pools that had none. */
@@ -80,7 +79,6 @@ export class PurchaseDesk {
       this.#parts.checkVolumes(intent, buyer.account, pool);
       const machines = Array.from({ length: nodes }, () => this.#make(intent, buyer, pool, fault)) as [CloudMachine, ...CloudMachine[]];
       if (token !== undefined) tokens.remember(token, request, machines);
-      this.#parts.attachVolumes(intent, machines[0]);
       return { machines };
     }
     return { refused };

@@ -19,6 +19,10 @@ export interface MachineTruth {
   state: MachineState;
   reason?: string | undefined;
   tags: Readonly<Record<string, string>>;
+  /** The purchase it came from; absent for what was planted. */
+  intentId?: string | undefined;
+  /** Tags of that purchase, whether or not the machine bears them (yet). */
+  intendedTags: Readonly<Record<string, string>>;
   createdAt: number;
   /** When billing of it ended for good. */
   endedAt?: number | undefined;
@@ -45,6 +49,8 @@ export function machineTruth(machine: CloudMachine, fleet: Fleet, now: number): 
     state,
     reason,
     tags: { ...fleet.tagsOf(machine) },
+    intentId: machine.intentId,
+    intendedTags: machine.intendedTags,
     createdAt: machine.createdAt,
     endedAt: machine.endedAt,
     stretches: machine.stretches.map((stretch) => ({ ...stretch })),
