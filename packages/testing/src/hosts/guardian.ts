@@ -86,10 +86,15 @@ export class Guardian {
     if (this.#ending !== undefined && next <= now) next = this.#giveUpAt(isFed);
     if (isFed) return next;
     const quietSince = fed ?? this.#fedAt;
-    if (!this.#host.supervisorIsAlive()) next = Math.min(next, this.#supervisorSince + this.#pauseMs);
+    if (!this.#host.supervisorIsAlive()) next = Math.min(next, this.#restartAt(quietSince));
     else if (this.#isWedged() && this.#killedFor !== quietSince) next = Math.min(next, quietSince + this.#feedLimit() / 2);
     if (this.#ending === undefined) next = Math.min(next, quietSince + this.#feedLimit());
     return next;
+  }
+
+  /** It looks once a second, and leaves a pause between two starts that did not help. */
+  #restartAt(diedAt: number): number {
+    return Math.max(this.#supervisorSince + this.#pauseMs, diedAt + 1000);
   }
 
   #isWedged(): boolean {
@@ -118,7 +123,7 @@ export class Guardian {
     const quiet = now - this.#fedAt;
     const limit = this.#feedLimit();
     if (!this.#host.supervisorIsAlive()) {
-      if (now - this.#supervisorSince >= this.#pauseMs) {
+      if (now >= this.#restartAt(this.#fedAt)) {
         this.#supervisorSince = now;
         this.#pauseMs = Math.min(30_000, this.#pauseMs * 2);
         this.#host.startSupervisor();
