@@ -14,6 +14,8 @@ const BENCHES: Record<string, string[]> = {
   "checkpoint-hash": [process.execPath, "--import", "tsx", "checkpoint-hash.ts"],
   "state-list": [process.execPath, "--import", "tsx", "state-list.ts"],
   memory: [process.execPath, "--import", "tsx", "memory.ts"],
+  "simulated-month": [process.execPath, "--import", "tsx", "simulated-month.ts"],
+  "simulated-thousand": [process.execPath, "--import", "tsx", "simulated-thousand.ts"],
 };
 
 async function runOne(name: string): Promise<BenchRow[]> {
