@@ -250,6 +250,10 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
     return this.#port.runHook(hook);
   }
 
+  isFed(): boolean {
+    return this.#isHealthy();
+  }
+
   fedAt(now: number): number | undefined {
     if (this.#isHealthy()) return now;
     return this.#wedgedAt ?? this.#lastFedAt;

@@ -7,7 +7,9 @@ export interface GuardianHost {
   readonly power: Power;
   now(): number;
   iso(): string;
-  /** When the supervisor last fed; undefined while none ever did under this guardian. */
+  /** Is there a supervisor that feeds? */
+  isFed(): boolean;
+  /** When one last fed; undefined while none ever did. */
   fedAt(now: number): number | undefined;
   supervisorIsAlive(): boolean;
   startSupervisor(): boolean;
@@ -81,7 +83,7 @@ export class Guardian {
     if (disk.ended !== undefined) return disk.endHook === null ? now : this.#hardAt();
     const fed = this.#host.fedAt(now);
     // As long as it is fed, only the hard limit can come.
-    const isFed = fed === now;
+    const isFed = this.#host.isFed();
     let next = this.#ending === undefined ? this.#hardAt() + 3000 : this.#ending + this.#host.disk.graceMs;
     if (this.#ending !== undefined && next <= now) next = this.#giveUpAt(isFed);
     if (isFed) return next;
