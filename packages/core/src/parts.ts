@@ -3,6 +3,7 @@ import type { ResourceRecord, ResourceSource } from "./cost/resource-record.ts";
 import type { EngineContext } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
 import { LeaseWatch } from "./engine/lease-watch.ts";
+import { LookPace } from "./engine/look-pace.ts";
 import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
 import { loadRun } from "./engine/run-log.ts";
 import { runRecords } from "./engine/run-records.ts";
@@ -162,6 +163,7 @@ export class Parts {
         const provider = registry.get(name);
         return new ProviderPoller(provider, stateId, options.clock, () => isPinnedAccount(state, provider));
       }),
+      pace: new LookPace(),
       slots: new SlotGate(options.limits.maxRunning, options.limits.warnRunning),
       bus: this.bus,
       traceparent: (runId) => telemetry?.traceparentOf(runId),

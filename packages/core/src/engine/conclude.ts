@@ -37,6 +37,7 @@ export async function recordHostEvents(driver: DriverPort, attempt: number, even
         break;
     }
   }
+  if (out.length === 0) return;
   // A new connection reads the host's events from their beginning, and another looker may have been faster.
   await driver.update((state) => out.filter((event) => !isRecorded(state, event)));
 }

@@ -10,6 +10,7 @@ import type { Clock } from "../util/clock.ts";
 import type { Logger } from "../util/logger.ts";
 import type { Random } from "../util/random.ts";
 import type { LeaseWatch } from "./lease-watch.ts";
+import type { LookPace } from "./look-pace.ts";
 import type { ProjectSpending } from "./project-budget.ts";
 import type { ProviderPollers } from "./provider-poller.ts";
 import type { ControllerSession } from "./session.ts";
@@ -32,6 +33,8 @@ export interface EngineContext {
   session: ControllerSession;
   leases: LeaseWatch;
   pollers: ProviderPollers;
+  /** Shares looks at hosts among all runs of this process. */
+  pace: LookPace;
   slots: SlotGate;
   bus: EventBus<RunctlEvent>;
   /** W3C trace context of a run, when the host application traces. */

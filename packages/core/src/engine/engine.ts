@@ -1,11 +1,12 @@
-import { AbortedError, ConflictError } from "../errors/kinds.ts";
-import { isoNow, type Timer } from "../util/clock.ts";
+import { AbortedError, ConflictError, StorageError } from "../errors/kinds.ts";
+import { isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import type { EngineContext } from "./context.ts";
 import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
 import { evolve } from "./evolve.ts";
 import { errorText } from "./failure.ts";
+import { StateFollower } from "./follow-state.ts";
 import type { RunLogEvent, UserRequest } from "./log-events.ts";
 import { DriverStopped } from "./log-writer.ts";
 import { RunDriver } from "./run-driver.ts";
@@ -13,12 +14,14 @@ import { asJson, asLogged, loadRun, requireRun, runStream } from "./run-log.ts";
 import type { ProgressTracker } from "./run-metrics.ts";
 import { asEndedSummary } from "./run-records.ts";
 import type { RunState } from "./run-state.ts";
-import { type RunView, Waker } from "./run-view.ts";
+import { type LogView, Wakers } from "./run-view.ts";
 
-/** Other processes' appends are looked for this often where the store gives no hint. */
-const SYNC_MS = 2_000;
-/** Hints come in bursts, our own appends among them. */
-const HINT_PAUSE_MS = 150;
+/** Where a store tells of changes, a reader that is told nothing looks this often by itself; and where this process drives, hardly ever. */
+const DRIVEN_NEWS_MS = 600_000;
+const WATCHED_NEWS_MS = 5_000;
+const UNWATCHED_NEWS_MS = 1_000;
+/** A log that could not be read for this long is given up by those who wait for its end. */
+const GONE_MS = 30_000;
 
 /** All runs that this process drives or looks at. */
 export class Engine {
@@ -27,15 +30,22 @@ export class Engine {
   readonly #states = new Map<string, RunState>();
   readonly #progress = new Map<string, ProgressTracker>();
   readonly #standby = new Set<string>();
-  readonly #waker: Waker;
-  #unwatch: (() => void) | undefined;
-  #syncTimer: Timer | undefined;
-  #hinted: Timer | undefined;
+  readonly #wakers: Wakers;
+  readonly #follower: StateFollower;
+  /** Runs whose log cannot be read, since when by the clock that never jumps, and why. */
+  readonly #unreadable = new Map<string, { since: number; error: unknown }>();
   #closed = false;
 
   constructor(context: EngineContext) {
     this.context = context;
-    this.#waker = new Waker(context.clock);
+    this.#wakers = new Wakers(context.clock);
+    this.#follower = new StateFollower(context.state, context.clock, {
+      runIds: () => [...new Set([...this.#drivers.keys(), ...this.#standby])],
+      catchUp: (runId) => this.#catchUp(runId),
+      isStandingBy: () => this.#isStandingBy(),
+      tendStandby: () => this.#tendStandby(),
+      changed: (runId) => (runId === undefined ? this.#wakers.nudgeAll() : this.#wakers.nudge(runId)),
+    });
   }
 
   driverOf(runId: string): RunDriver | undefined {
@@ -53,7 +63,7 @@ export class Engine {
     for (;;) {
       this.#mustBeOpen(runId);
       await session.start();
-      const state = await requireRun(store, runId);
+      const state = await this.#load(runId);
       if (this.#needsNobody(state)) {
         // A process that died between the end of a run and its summary left this undone.
         if (isSettled(state)) await this.#summarise(state).catch(() => undefined);
@@ -66,8 +76,10 @@ export class Engine {
       try {
         await store.append(runStream(runId), asJson([taken]), { expected: state.version, session: session.id, at });
       } catch (error) {
-        if (ConflictError.isInstance(error)) continue;
-        throw error;
+        if (!ConflictError.isInstance(error)) throw error;
+        // What is known of it may be of a log that was put back: from its beginning.
+        this.#states.delete(runId);
+        continue;
       }
       const driver = this.adopt(evolve(state, { seq: state.version, at, session: session.id, event: taken }));
       // Closed meanwhile: the lease goes back.
@@ -87,8 +99,10 @@ export class Engine {
       return driver;
     }
     this.#drivers.set(state.runId, driver);
-    driver.onChange(() => this.#waker.nudge());
-    this.#listen();
+    driver.onChange(() => this.#wakers.nudge(state.runId));
+    this.#states.delete(state.runId);
+    this.#follower.start();
+    this.#follower.soon();
     void driver
       .run()
       .catch((error: unknown) =>
@@ -96,8 +110,10 @@ export class Engine {
       )
       .finally(() => {
         if (this.#drivers.get(state.runId) === driver) this.#drivers.delete(state.runId);
+        this.#wakers.nudge(state.runId);
         if (driver.state.ended !== undefined) this.#forget(state.runId);
-        this.#waker.nudge();
+        // It may be another's now: then it is waited for.
+        else if (this.#standby.has(state.runId)) this.#follower.soon();
       });
     return driver;
   }
@@ -154,23 +170,28 @@ export class Engine {
   /** From now on this process drives the run whenever nobody else does. */
   standBy(runId: string): void {
     this.#standby.add(runId);
+    this.#follower.start();
+    this.#follower.soon();
   }
 
-  /** A view for one reader. */
-  view(runId: string): RunView {
-    let since = this.#waker.nudges;
-    this.#listen();
+  /** A view for one reader; of all runs for "". */
+  view(runId: string): LogView {
+    const waker = this.#wakers.of(runId);
+    let since = waker.nudges;
+    this.#follower.start();
+    const changed = async (maxMs: number, signal: AbortSignal | undefined): Promise<void> => {
+      await waker.wait(maxMs, since, signal);
+      // Also for readers that never refresh: what comes from now on is news to them.
+      since = waker.nudges;
+    };
     return {
       refresh: async () => {
-        since = this.#waker.nudges;
+        since = waker.nudges;
         return this.#newest(runId);
       },
-      changed: async (maxMs, signal) => {
-        await this.#waker.wait(maxMs, since, signal);
-        // Also for readers that never refresh: what comes from now on is news to them.
-        since = this.#waker.nudges;
-      },
-      nudge: () => this.#waker.nudge(),
+      changed,
+      news: (signal) => changed(this.#newsMs(runId), signal),
+      nudge: () => waker.nudge(),
     };
   }
 
@@ -190,11 +211,9 @@ export class Engine {
     await Promise.all(drivers.map((driver) => driver.close()));
     await Promise.all(drivers.map((driver) => this.#release(driver)));
     this.#drivers.clear();
-    this.#unwatch?.();
-    this.#syncTimer?.cancel();
-    this.#hinted?.cancel();
+    this.#follower.close();
     this.context.pollers.close();
-    this.#waker.nudge();
+    this.#wakers.nudgeAll();
     // A sign of life that cannot be taken away (a state that became read-only) is seen to be dead by others; the rest must be freed.
     await session.end().catch((error: unknown) => this.context.logger.warn?.("the session could not be ended", { error: String(error) }));
   }
@@ -222,7 +241,14 @@ export class Engine {
   async #newest(runId: string): Promise<RunState> {
     this.#mustBeOpen(runId);
     const driver = this.#drivers.get(runId);
-    if (driver !== undefined && !driver.signal.aborted) return driver.state;
+    if (driver === undefined || driver.signal.aborted) return this.#load(runId);
+    const unreadable = this.#unreadable.get(runId);
+    if (unreadable !== undefined && this.context.clock.monotonic() - unreadable.since >= GONE_MS) throw unreadable.error;
+    return driver.state;
+  }
+
+  /** A run's state by its log: what is known of it, and what came since. */
+  async #load(runId: string): Promise<RunState> {
     const known = this.#states.get(runId);
     if (known === undefined) {
       const state = await requireRun(this.context.state, runId);
@@ -235,10 +261,17 @@ export class Engine {
     return state;
   }
 
+  #newsMs(runId: string): number {
+    if (this.#drivers.has(runId)) return DRIVEN_NEWS_MS;
+    return this.context.state.watch === undefined ? UNWATCHED_NEWS_MS : WATCHED_NEWS_MS;
+  }
+
   #forget(runId: string): void {
     this.#states.delete(runId);
     this.#progress.delete(runId);
     this.#standby.delete(runId);
+    this.#unreadable.delete(runId);
+    this.#wakers.forget(runId);
   }
 
   #mustBeOpen(runId: string): void {
@@ -265,38 +298,49 @@ export class Engine {
     else this.#states.set(state.runId, state);
   }
 
-  #listen(): void {
-    if (this.#closed || this.#unwatch !== undefined) return;
-    this.#unwatch = this.context.state.watch?.(() => this.#hint()) ?? (() => undefined);
-    this.#armSync();
+  /** Are there runs that this process would drive and somebody else holds? */
+  #isStandingBy(): boolean {
+    for (const runId of this.#standby) if (!this.#drivers.has(runId)) return true;
+    return false;
   }
 
-  #hint(): void {
-    this.#hinted ??= this.context.clock.timer(
-      HINT_PAUSE_MS,
-      () => {
-        this.#hinted = undefined;
-        this.#syncAll();
-      },
-      { unref: true },
-    );
+  /** One look at the signs of life for all runs that are waited for. */
+  async #tendStandby(): Promise<void> {
+    const waiting = [...this.#standby].filter((runId) => !this.#drivers.has(runId));
+    const beats = await this.context.state.beats();
+    const verdicts = new Map<string | undefined, boolean>();
+    for (const runId of waiting) {
+      const known = this.#states.get(runId);
+      const lease = known?.lease;
+      const held = verdicts.get(lease) ?? this.context.leases.judge(lease, beats) === "held";
+      verdicts.set(lease, held);
+      if (known === undefined || !held) await this.keepTrying(runId).catch(() => undefined);
+    }
   }
 
-  #armSync(): void {
-    if (this.#closed) return;
-    this.#syncTimer = this.context.clock.timer(
-      SYNC_MS,
-      () => {
-        this.#syncAll();
-        this.#armSync();
-      },
-      { unref: true },
-    );
+  async #catchUp(runId: string): Promise<boolean> {
+    const driver = this.#drivers.get(runId);
+    if (driver === undefined) {
+      const before = this.#states.get(runId)?.version;
+      await this.keepTrying(runId);
+      return before !== undefined && this.#states.get(runId)?.version !== before;
+    }
+    const before = driver.state.version;
+    try {
+      await driver.sync();
+      this.#unreadable.delete(runId);
+    } catch (error) {
+      if (StorageError.isInstance(error) && error.context.corrupt !== undefined) this.#noteUnreadable(runId, error);
+      return false;
+    }
+    return driver.state.version !== before;
   }
 
-  #syncAll(): void {
-    for (const driver of this.#drivers.values()) driver.sync().catch(() => undefined);
-    for (const runId of this.#standby) this.keepTrying(runId).catch(() => undefined);
-    this.#waker.nudge();
+  /** A log that is damaged or gone may come back (a mount, a backup): those who wait for its end are told after a while. */
+  #noteUnreadable(runId: string, error: unknown): void {
+    const known = this.#unreadable.get(runId);
+    this.#unreadable.set(runId, { since: known?.since ?? this.context.clock.monotonic(), error });
+    this.#follower.soon();
+    this.#wakers.nudge(runId);
   }
 }

@@ -4,8 +4,6 @@ import { loadRun } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
 import { statusOf } from "./status.ts";
 
-const POLL_MS = 500;
-
 /** Stopping and starting a run's machine is asked of the run: it saves a checkpoint first, is "suspended", and goes on later. */
 export function machineRuns(engineOf: () => Promise<Engine>): NonNullable<MachinesDeps["runs"]> {
   return {
@@ -35,11 +33,11 @@ export function machineRuns(engineOf: () => Promise<Engine>): NonNullable<Machin
 /** Drives where nobody else does: a suspended run of a process that is gone is everybody's. */
 async function until(engine: Engine, runId: string, reached: (state: RunState) => boolean): Promise<void> {
   engine.standBy(runId);
+  await engine.keepTrying(runId);
   const view = engine.view(runId);
   for (;;) {
     const state = await view.refresh();
     if (reached(state) || state.ended !== undefined) return;
-    await engine.keepTrying(runId);
-    await view.changed(POLL_MS);
+    await view.news();
   }
 }

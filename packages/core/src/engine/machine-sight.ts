@@ -8,12 +8,25 @@ import type { RunState } from "./run-state.ts";
 const ABSENCES = 2;
 const DEFAULT_SETTLE_MS = 60_000;
 
-/** A function that takes listings and records what they say of one machine. "Not seen" is not "dead": absence is counted. False: nothing certain yet. */
-export function sawMachine(driver: DriverPort, machineId: string): (listing: Listing) => Promise<boolean> {
+/** Takes listings and records what they say of one machine. */
+export interface MachineSight {
+  /** "Not seen" is not "dead": absence is counted. False: nothing certain yet. */
+  (listing: Listing): Promise<boolean>;
+  /** True: the listing says what is known already, and it is not on its way to something else. */
+  isKnown(listing: Listing): boolean;
+}
+
+export function sawMachine(driver: DriverPort, machineId: string): MachineSight {
   let absent = 0;
   // The machine is older than this: after a wall clock's jump back its creation may seem to lie in the future.
   const since = driver.context.clock.monotonic();
-  return async (listing) => {
+  const isKnown = (listing: Listing): boolean => {
+    const record = driver.state.machines[machineId];
+    const seen = listing.machines.get(machineId)?.state;
+    if (record === undefined || absent > 0) return false;
+    return record.endedAt !== undefined || (seen === record.state && (seen === "running" || seen === "stopped"));
+  };
+  const sight = async (listing: Listing): Promise<boolean> => {
     const record = driver.state.machines[machineId];
     if (record === undefined || record.endedAt !== undefined) return true;
     const seen = listing.machines.get(machineId);
@@ -38,6 +51,7 @@ export function sawMachine(driver: DriverPort, machineId: string): (listing: Lis
     await driver.update((state) => ended(state, machineId, isoNow(driver.context.clock), "inferred", "No longer listed."));
     return true;
   };
+  return Object.assign(sight, { isKnown });
 }
 
 /** Several lookers may see the same end: the first to say so is recorded. */

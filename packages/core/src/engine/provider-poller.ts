@@ -15,11 +15,16 @@ export interface Listing {
 /** One hung call must not blind every run. */
 const LISTING_LIMIT_MS = 120_000;
 
-type Listener = (listing: Listing) => void;
+/** While all is quiet, listings come ever more rarely, down to this. */
+const MAX_POLL_MS = 60_000;
+
+/** True: the listing told nothing new. */
+type Listener = (listing: Listing) => boolean;
 
 /**
  * One listing per provider and poll feeds every run (host-and-state.md §5): a thousand runs cost what one costs.
- * Polls only while somebody listens. Errors are quiet: a cloud that cannot be seen has not lost our machines.
+ * Polls only while somebody listens, and the more rarely the longer nothing changed. Errors are quiet: a cloud that cannot be seen
+ * has not lost our machines.
  */
 export class ProviderPoller {
   readonly #provider: TrainingProvider;
@@ -28,7 +33,10 @@ export class ProviderPoller {
   readonly #listeners = new Set<Listener>();
   #timer: Timer | undefined;
   #running: Promise<Listing | undefined> | undefined;
+  #timerAt = 0;
   #failures = 0;
+  /** Listings in a row that told nobody anything new. */
+  #quiet = 0;
   #closed = false;
   readonly #isOurAccount: () => Promise<boolean>;
   #checked = false;
@@ -43,35 +51,50 @@ export class ProviderPoller {
 
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
-    // A newcomer does not put off the listing that others wait for.
-    if (this.#listeners.size === 1) this.#schedule(this.#interval());
+    // A newcomer does not put off the listing that others wait for, and need not wait for a rare one.
+    this.#quiet = 0;
+    this.#schedule(this.#interval(), true);
     return () => {
       this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#timer?.cancel();
+      if (this.#listeners.size === 0) this.#unschedule();
     };
   }
 
   /** A listing begun after this call; undefined when the provider could not be asked. */
   async fresh(): Promise<Listing | undefined> {
+    // Who asks expects news.
+    this.#quiet = 0;
     if (this.#running !== undefined) await this.#running;
     return this.#poll();
   }
 
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#unschedule();
     this.#listeners.clear();
   }
 
   #interval(): number {
     const base = this.#provider.capabilities.pollMs ?? 10_000;
-    return Math.min(60_000, base * 2 ** Math.min(this.#failures, 6));
+    return Math.max(base, Math.min(MAX_POLL_MS, base * 2 ** Math.min(Math.max(this.#failures, this.#quiet), 6)));
   }
 
-  #schedule(delayMs: number): void {
-    this.#timer?.cancel();
+  /** `sooner`: only brings the next listing forward. */
+  #schedule(delayMs: number, sooner = false): void {
     if (this.#closed || this.#listeners.size === 0) return;
-    this.#timer = this.#clock.timer(delayMs, () => void this.#poll());
+    const at = this.#clock.monotonic() + delayMs;
+    if (sooner && this.#timer !== undefined && this.#timerAt <= at) return;
+    this.#timer?.cancel();
+    this.#timerAt = at;
+    this.#timer = this.#clock.timer(delayMs, () => {
+      this.#timer = undefined;
+      void this.#poll();
+    });
+  }
+
+  #unschedule(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #poll(): Promise<Listing | undefined> {
@@ -105,7 +128,9 @@ export class ProviderPoller {
       begunAt,
       begunMonotonic,
     };
-    for (const listener of [...this.#listeners]) listener(listing);
+    let quiet = true;
+    for (const listener of this.#listeners) quiet = listener(listing) && quiet;
+    this.#quiet = quiet ? this.#quiet + 1 : 0;
     return listing;
   }
 }

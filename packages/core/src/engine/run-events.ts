@@ -5,16 +5,14 @@ import { evolve } from "./evolve.ts";
 import { projectEvents } from "./project-events.ts";
 import { asLogged, runStream } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
-import type { RunView } from "./run-view.ts";
-
-const POLL_MS = 1_000;
+import type { LogView } from "./run-view.ts";
 
 /**
  * A run's public events: replayed from its log, then live, to its end. Progress of operations is live only: it is in no log.
  */
 export async function* readRunEvents(
   context: EngineContext,
-  view: RunView,
+  view: LogView,
   runId: string,
   options: { after?: string | undefined; signal?: AbortSignal | undefined },
 ): AsyncGenerator<RunEvent> {
@@ -43,7 +41,7 @@ export async function* readRunEvents(
       }
       yield* live.splice(0) as RunEvent[];
       if (state?.ended !== undefined) return;
-      if (stored.length === 0) await view.changed(POLL_MS, options.signal);
+      if (stored.length === 0) await view.news(options.signal);
     }
   } finally {
     off();

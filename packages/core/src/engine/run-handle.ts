@@ -15,7 +15,6 @@ import type { LogLine, Run, RunResult, RunSummary } from "./run-types.ts";
 import { runKey } from "./store-keys.ts";
 import { summaryOf } from "./summary.ts";
 
-const POLL_MS = 1_000;
 const TAIL_LINES = 50;
 
 /** A handle on a run. Everything it answers comes from the run's log and store, so it is the same in every process. */
@@ -124,7 +123,7 @@ export class RunHandle implements Run {
         signal?.throwIfAborted();
         const state = await view.refresh();
         if (state.ended !== undefined || state.attempts.some((attempt) => attempt.startedAt !== undefined)) return;
-        await view.changed(POLL_MS, signal);
+        await view.news(signal);
       }
     } catch (error) {
       if (signal?.aborted === true) await this.#engine.request(this.id, { request: "cancel", reason: "train() was aborted" });
@@ -138,8 +137,7 @@ export class RunHandle implements Run {
       signal?.throwIfAborted();
       const state = await view.refresh();
       if (state.ended !== undefined) return state;
-      await this.#engine.keepTrying(this.id);
-      await view.changed(POLL_MS, signal);
+      await view.news(signal);
     }
   }
 }

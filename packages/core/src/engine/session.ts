@@ -3,8 +3,8 @@ import { type Clock, isoNow, type Timer } from "../util/clock.ts";
 import { ownIdentity } from "../util/process-identity.ts";
 import { type Random, randomId } from "../util/random.ts";
 
-/** A sign of life every 5 s; a holder silent for 15 s by either clock proves its lease again before any effect (host-and-state.md §4). */
-const BEAT_MS = 5_000;
+/** A sign of life every 10 s; a holder silent for 15 s by either clock proves its lease again before any effect (host-and-state.md §4). */
+const BEAT_MS = 10_000;
 const SILENT_MS = 15_000;
 
 /**

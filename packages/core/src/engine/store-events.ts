@@ -5,9 +5,7 @@ import { evolve } from "./evolve.ts";
 import { projectEvents } from "./project-events.ts";
 import { asLogged } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
-import type { RunView } from "./run-view.ts";
-
-const POLL_MS = 1_000;
+import type { LogView } from "./run-view.ts";
 
 interface Place {
   state: RunState | undefined;
@@ -20,7 +18,7 @@ interface Place {
  */
 export async function* readStoreEvents(
   context: EngineContext,
-  view: Pick<RunView, "changed">,
+  view: Pick<LogView, "news">,
   options: { after?: string | undefined; signal: AbortSignal },
 ): AsyncGenerator<RunctlEvent> {
   const places = new Map<string, Place>();
@@ -47,7 +45,7 @@ export async function* readStoreEvents(
     batch.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
     for (const { key, event } of batch) if (!first || after === undefined || key > after) yield event;
     first = false;
-    await view.changed(POLL_MS, options.signal).catch(() => undefined);
+    await view.news(options.signal).catch(() => undefined);
   }
 }
 

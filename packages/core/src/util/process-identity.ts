@@ -10,9 +10,13 @@ export interface ProcessIdentity {
   startTime: string;
 }
 
-/** This process. */
+let own: ProcessIdentity | undefined;
+
+/** This process. Read once: it is asked for with every sign of life. */
 export function ownIdentity(): ProcessIdentity {
-  return { host: hostname(), bootId: bootId(), pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
+  // A forked child inherits what was read.
+  if (own?.pid !== process.pid) own = { host: hostname(), bootId: bootId(), pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
+  return own;
 }
 
 /** True unless the process is known to be dead: another host or an unreadable platform is "maybe", which counts as alive. */

@@ -3,6 +3,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { evolve } from "../../src/engine/evolve.ts";
 import { LeaseWatch } from "../../src/engine/lease-watch.ts";
 import type { RunLogEvent } from "../../src/engine/log-events.ts";
+import { LookPace } from "../../src/engine/look-pace.ts";
 import { ProviderPoller, ProviderPollers } from "../../src/engine/provider-poller.ts";
 import { asJson, loadRun, runStream } from "../../src/engine/run-log.ts";
 import type { RunState } from "../../src/engine/run-state.ts";
@@ -98,6 +99,7 @@ export class EngineBed {
         const provider = providers.get(name);
         return new ProviderPoller(provider, stateId, clock, () => isPinnedAccount(state, provider));
       }),
+      pace: new LookPace(),
       slots: new SlotGate(50, 10),
       bus: new EventBus<RunctlEvent>(logger),
       traceparent: () => undefined,
