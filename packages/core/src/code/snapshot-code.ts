@@ -73,8 +73,7 @@ async function prepare(options: InspectCodeOptions, clock: Clock): Promise<Prepa
   const root = await existingFolder(options.root);
   const id = indexId(root, options.prefix);
   const index = options.cacheDir === undefined ? undefined : loadIndex(options.cacheDir, id);
-  // Loaded with the library that knows ignore rules, which costs as much as all the rest: when there is a tree to walk.
-  const { walkTree } = await import("./walk-tree.ts");
+  const { walkTree } = await loadWalker();
   const tree = await walkTree({
     root,
     include: options.include ?? [],
@@ -87,6 +86,17 @@ async function prepare(options: InspectCodeOptions, clock: Clock): Promise<Prepa
   const known = new KnownBlobs(options.store, options.prefix, options.signal);
   known.add(index?.packs ?? (await packsOfNewestTree(options.store, options.prefix, options.signal)));
   return { root, id, tree, index, known, startedAt };
+}
+
+let walker: Promise<typeof import("./walk-tree.ts")> | undefined;
+
+/**
+ * Loaded with the library that knows ignore rules, which costs as much as all the rest: when there is a tree to walk. Asked of the
+ * loader once a process: it may live in a thread of its own, and a simulated world cannot wait for what it does not see.
+ */
+function loadWalker(): Promise<typeof import("./walk-tree.ts")> {
+  walker ??= import("./walk-tree.ts");
+  return walker;
 }
 
 async function existingFolder(path: string): Promise<string> {
