@@ -80,7 +80,7 @@ describe.concurrent("several controllers", () => {
       const last = bed.open();
       await last.drive({ once: true });
       const seen = await last.runs.get(run.id);
-      expect(["running", "preparing"]).toContain(seen?.status);
+      expect(["running", "recovering"]).toContain(seen?.status);
       const handle = await last.attach(run.id);
       await handle.cancel();
       expect((await handle.result()).attempts.map((attempt) => attempt.outcome)).toEqual(["interrupted", "cancelled"]);
