@@ -155,41 +155,53 @@ function errorOf({ kind, what, retryAfterMs }: NonNullable<Exchange["error"]>): 
 }
 
 /**
- * How the form of a provider's answers differs from a recording of it: fields that are gone, new, or of another type, as
- * `find.machines[].address: string → absent`. Empty: nothing drifted. Values may differ.
+ * How the form of a provider's answers differs from a recording of it: fields that were always there and are gone, that are always
+ * there and new, or of another type, as `find.machines[].zone: string → absent`. Empty: nothing drifted. Values may differ.
  */
 export function recordingDrift(recorded: Recording, fresh: Recording): string[] {
   const drift: string[] = [];
   for (const method of recorded.provider.methods) if (!fresh.provider.methods.includes(method)) drift.push(`${method}(): gone`);
   for (const method of fresh.provider.methods) if (!recorded.provider.methods.includes(method)) drift.push(`${method}(): new`);
   const [old, now] = [formsOf(recorded), formsOf(fresh)];
-  for (const [path, types] of old) {
-    const others = now.get(path);
-    // What the shorter recording never asked says nothing.
-    if (others === undefined) {
-      if (hasParent(path, now)) drift.push(`${path}: ${[...types].join("|")} → absent`);
-    } else if ([...others].some((type) => !types.has(type))) drift.push(`${path}: ${[...types].join("|")} → ${[...others].join("|")}`);
+  for (const [path, form] of old) {
+    const other = now.get(path);
+    if (other === undefined) {
+      if (isAlwaysThere(form, old) && now.has(form.parent)) drift.push(`${path}: ${text(form)} → absent`);
+    } else if ([...other.types].some((type) => !form.types.has(type))) drift.push(`${path}: ${text(form)} → ${text(other)}`);
   }
-  for (const [path, types] of now) if (!old.has(path) && hasParent(path, old)) drift.push(`${path}: absent → ${[...types].join("|")}`);
+  for (const [path, form] of now)
+    if (!old.has(path) && isAlwaysThere(form, now) && old.has(form.parent)) drift.push(`${path}: absent → ${text(form)}`);
   return drift.sort();
 }
 
-function formsOf(recording: Recording): Map<string, Set<string>> {
-  const forms = new Map<string, Set<string>>();
-  const visit = (path: string, value: JsonValue): void => {
-    const type = Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
-    forms.set(path, (forms.get(path) ?? new Set()).add(type));
-    if (Array.isArray(value)) for (const item of value) visit(`${path}[]`, item);
-    // Tags and addresses are words of users and providers, not fields.
+interface Form {
+  /** Path of the object that holds the field; "" for what holds none, such as a list's items. */
+  parent: string;
+  types: Set<string>;
+  count: number;
+}
+
+function formsOf(recording: Recording): Map<string, Form> {
+  const forms = new Map<string, Form>();
+  const visit = (path: string, parent: string, value: JsonValue): void => {
+    const form = forms.get(path) ?? { parent, types: new Set(), count: 0 };
+    forms.set(path, form);
+    form.types.add(Array.isArray(value) ? "array" : value === null ? "null" : typeof value);
+    form.count += 1;
+    if (Array.isArray(value)) for (const item of value) visit(`${path}[]`, "", item);
+    // Tags are words of users, not fields.
     else if (typeof value === "object" && value !== null && !/\.tags$/.test(path))
-      for (const [key, part] of Object.entries(value)) visit(`${path}.${key}`, part as JsonValue);
+      for (const [key, part] of Object.entries(value)) visit(`${path}.${key}`, path, part as JsonValue);
   };
-  for (const { operation, result } of recording.exchanges) if (result !== undefined) visit(operation, result);
+  for (const { operation, result } of recording.exchanges) if (result !== undefined) visit(operation, "", result);
   return forms;
 }
 
-/** Was the thing seen that would hold this path? Empty lists show no fields. */
-function hasParent(path: string, forms: Map<string, Set<string>>): boolean {
-  const cut = Math.max(path.lastIndexOf("."), path.endsWith("[]") ? path.length - 2 : -1);
-  return !path.endsWith("[]") && cut > 0 && forms.has(path.slice(0, cut));
+/** Was the field in every object that could hold it? An optional field may be missing next time. */
+function isAlwaysThere(form: Form, forms: Map<string, Form>): boolean {
+  return form.parent !== "" && forms.get(form.parent)?.count === form.count;
+}
+
+function text({ types }: Form): string {
+  return [...types].sort().join("|");
 }

@@ -79,6 +79,9 @@ export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
           // An answer that comes long after the client's own patience.
           cloud.faults.next(OPERATIONS[operation] ?? (operation as CloudOp), ...Array.from({ length: times }, () => "reply-lost" as const));
         },
+        detachStuck: () => {
+          for (const volume of cloud.shelf.volumes.values()) volume.stuck = true;
+        },
         tagFailure: (_operation, times) => {
           if (cloud.tagging === "after-create") cloud.faults.next("tag", ...Array.from({ length: times }, () => "down" as const));
           return cloud.tagging === "after-create";

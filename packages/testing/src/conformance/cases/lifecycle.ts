@@ -190,7 +190,7 @@ export const lifecycleCases: ConformanceCase[] = [
     async run({ provider }) {
       const { id } = await provider.identity();
       assert.ok(typeof id === "string" && id !== "", "identity() has no id.");
-      assert.equal((await provider.identity()).id, id);
+      assert.equal((await provider.identity()).id, id, "identity() names another account the second time.");
     },
   },
 ];

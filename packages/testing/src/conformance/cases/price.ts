@@ -31,7 +31,7 @@ export const priceCases: ConformanceCase[] = [
     needs: [],
     async run({ provider }) {
       const ids = async (): Promise<string[]> => (await provider.offers({})).map((offer) => offer.id).sort();
-      assert.deepEqual(await ids(), await ids());
+      assert.deepEqual(await ids(), await ids(), "The same offers have other ids the second time.");
     },
   },
   {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { HostSession } from "@runctl/core/provider";
 import type { ConformanceCase, Need } from "../case.ts";
-import { refused } from "../context.ts";
+import { brief, refused } from "../context.ts";
 
 const NEEDS: Need[] = ["method:connect", "real-host"];
 /** What the contract lets exec keep of each stream. */
@@ -27,6 +27,7 @@ export const sessionCases: ConformanceCase[] = [
         assert.deepEqual(
           { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr },
           { exitCode: code, stdout: `out${code}\n`, stderr: `err${code}\n` },
+          `A command that printed "out${code}" and "err${code}" and ended with ${code} came back as ${brief(result)}.`,
         );
       }
       const killed = await session.exec(["sh", "-c", "kill -9 $$"]);
@@ -42,7 +43,7 @@ export const sessionCases: ConformanceCase[] = [
       const session = await context.realSession();
       const odd = ["a b", "it's", 'say "hi"', "$(touch pwned)", "`id`", "new\nline", "", "*", "~", "\\", "-n", "ü🦀", "a;b&c|d"];
       const { stdout } = await session.exec(["sh", "-c", 'for a in "$@"; do printf "%s\\0" "$a"; done', "sh", ...odd]);
-      assert.deepEqual(stdout.split("\0").slice(0, -1), odd);
+      assert.deepEqual(stdout.split("\0").slice(0, -1), odd, "The arguments arrived changed.");
       await refused(session.exec(["printf", "a\0b"]), ["validation", "configuration"], "A zero byte in an argument").catch(
         (error: unknown) => {
           // Refusing in the operating system's words is fine as well; silently cutting the argument is not.
@@ -65,7 +66,10 @@ export const sessionCases: ConformanceCase[] = [
         env: { GIVEN: "a b'c\n" },
         cwd: "work here",
       });
-      assert.equal(result.stdout.startsWith(`in ${TEXT}\na b'c\n`), true, result.stdout);
+      assert.ok(
+        result.stdout.startsWith(`in ${TEXT}\na b'c\n`),
+        `stdin or the environment did not reach the command, which printed ${brief(result.stdout)}.`,
+      );
       assert.match(result.stdout, /work here\n$/);
       const silent = await session.exec(["cat"]);
       assert.equal(silent.exitCode, 0, "A command without stdin must see its end at once.");

@@ -12,7 +12,7 @@ export const spotCases: ConformanceCase[] = [
     needs: ["capability:spot"],
     async run(context) {
       const machine = await context.running(await context.intent({}, "spot"));
-      if (machine.market !== undefined) assert.equal(machine.market, "spot");
+      if (machine.market !== undefined) assert.equal(machine.market, "spot", "A spot machine was bought and another came.");
     },
   },
   {

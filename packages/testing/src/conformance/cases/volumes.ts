@@ -27,6 +27,7 @@ export const volumeCases: ConformanceCase[] = [
       assert.equal(second.ref.id, first.ref.id, "The same intent made two volumes.");
       assert.equal(first.tags[TAGS.state], context.stateId, "The volume does not carry its tags.");
       assert.ok(first.sizeBytes >= GIB, `1 GiB was asked for, the volume has ${first.sizeBytes} bytes.`);
+      await context.settled();
       const listed = await part(context).list({ stateId: context.stateId });
       assert.equal(listed.filter((volume) => volume.ref.id === first.ref.id).length, 1, "list() does not show it once.");
       const { others } = await context.provider.find({ stateId: context.stateId });
@@ -59,9 +60,9 @@ export const volumeCases: ConformanceCase[] = [
     async run(context) {
       const [machine, volume] = [await context.running(), await fresh(context)];
       for (let round = 0; round < 2; round += 1) await part(context).attach(volume.ref, machine.ref);
-      assert.equal((await shown(context, volume, "in-use")).attachedTo?.id, machine.ref.id);
+      assert.equal((await shown(context, volume, "in-use")).attachedTo?.id, machine.ref.id, "list() does not say which machine has it.");
       for (let round = 0; round < 2; round += 1) await part(context).detach(volume.ref);
-      assert.equal((await shown(context, volume, "available")).attachedTo, undefined);
+      assert.equal((await shown(context, volume, "available")).attachedTo, undefined, "A free volume is said to be attached.");
     },
   },
   {
@@ -122,6 +123,7 @@ export const volumeCases: ConformanceCase[] = [
     async run(context) {
       const [machine, volume] = [await context.running(), await fresh(context)];
       await part(context).attach(volume.ref, machine.ref);
+      await shown(context, volume, "in-use");
       await context.provider.terminate(machine.ref);
       await context.gone(machine);
       await shown(context, volume, "available");
@@ -138,7 +140,7 @@ export const volumeCases: ConformanceCase[] = [
       const machine = await context.running(
         context.intentOf({ ...intent, id: context.id(), volumes: [{ ref: volume.ref, mount: "/mnt/data", readOnly: false }] }),
       );
-      assert.equal((await shown(context, volume, "in-use")).attachedTo?.id, machine.ref.id);
+      assert.equal((await shown(context, volume, "in-use")).attachedTo?.id, machine.ref.id, "list() does not say which machine has it.");
     },
   },
   {
@@ -152,6 +154,7 @@ export const volumeCases: ConformanceCase[] = [
       const ref = await part(context).snapshot?.(volume.ref, { name: `snap-${intentId}`, tags: context.tags(intentId) });
       assert.ok(ref !== undefined);
       try {
+        await context.settled();
         const listed = await part(context).snapshots?.({ stateId: context.stateId });
         assert.ok(
           listed?.some((one) => one.ref.id === ref.id),
