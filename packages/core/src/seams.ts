@@ -45,3 +45,4 @@ export { appendConflict, cannotAdopt, numbered, type PendingEvent, toPending } f
 export { parseStreamName } from "./state/stream-name.ts";
 export { encodeSegment, fileUriToPath, pathToFileUri } from "./storage/file-uri.ts";
 export { isPlainKey, joinKey, keyBelow } from "./storage/location.ts";
+export { compareBytes } from "./util/byte-order.ts";

@@ -10,6 +10,7 @@ import {
   type PutOptions,
   ValidationError,
 } from "@runctl/core/provider";
+import { SortedKeys } from "./sorted-keys.ts";
 
 interface Held {
   bytes: Uint8Array;
@@ -24,6 +25,7 @@ export class WorldStore implements ObjectStore {
   readonly scheme = "memory";
   readonly #clock: Clock;
   readonly #objects = new Map<string, Held>();
+  readonly #keys = new SortedKeys();
   #version = 0;
 
   constructor(options: { clock: Clock }) {
@@ -48,6 +50,7 @@ export class WorldStore implements ObjectStore {
     const current = this.#objects.get(uri);
     if (options.ifNoneMatch === "*" && current !== undefined) throw conflict(uri, "It exists already.");
     if (options.ifMatch !== undefined && current?.info.etag !== options.ifMatch) throw conflict(uri, "It has changed since it was read.");
+    if (!this.#objects.has(uri)) this.#keys.add(uri);
     this.#version += 1;
     const etag = `v${this.#version}`;
     const modifiedAt = new Date(this.#clock.now()).toISOString();
@@ -73,10 +76,7 @@ export class WorldStore implements ObjectStore {
   }
 
   async *list(uri: string, options: { after?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<ObjectInfo> {
-    const wanted = [...this.#objects.keys()].filter(
-      (key) => key.startsWith(uri) && (options.after === undefined || isAfter(key, options.after)),
-    );
-    for (const key of wanted.sort((a, b) => (isAfter(a, b) ? 1 : -1))) {
+    for (const key of this.#keys.below(uri, options.after)) {
       options.signal?.throwIfAborted();
       const found = this.#objects.get(key);
       if (found !== undefined) yield { ...found.info };
@@ -84,7 +84,7 @@ export class WorldStore implements ObjectStore {
   }
 
   async delete(uri: string): Promise<void> {
-    this.#objects.delete(at(uri));
+    if (this.#objects.delete(at(uri))) this.#keys.delete(uri);
   }
 
   async hostAccess(uri: string): Promise<HostAccess> {
@@ -102,9 +102,4 @@ function at(uri: string): string {
 
 function conflict(uri: string, why: string): ConflictError {
   return new ConflictError({ what: `${uri} was not written.`, why, fix: ["Read the object again and decide anew."], context: { uri } });
-}
-
-/** Byte order of the UTF-8 form. */
-function isAfter(a: string, b: string): boolean {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b)) > 0;
 }
