@@ -26,6 +26,8 @@ export type Command =
   /** The machine is gone: read the host's last words from the store, else call the attempt interrupted. */
   | { do: "conclude"; key: string; attempt: number }
   | { do: "machine"; key: string; machineId: string; action: "terminate" | "stop" | "start" }
+  /** The machine has ended: ask once what its provider charges for it. */
+  | { do: "bill"; key: string; machineId: string }
   /** The run is over: delete a volume that it made and that nobody wants, or find out whether it was made at all. */
   | { do: "end-volume"; key: string; index: number }
   /** Retention of published checkpoints. */

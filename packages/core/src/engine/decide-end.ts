@@ -1,4 +1,5 @@
 import type { EndStatus } from "../events/event-types.ts";
+import { bills } from "./bill-machine.ts";
 import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import { openIntent } from "./decide-train.ts";
@@ -8,6 +9,9 @@ import { liveMachines, type MachineRecord, type RunState, type RunVolume } from 
 
 /** A result does not wait longer than this for a provider to confirm an end; the run is then over with an alarm, and the work goes on. */
 const CONFIRM_PATIENCE_MS = 60_000;
+
+/** Nor for a provider to say what an ended machine costs. */
+const BILL_PATIENCE_MS = 30_000;
 
 type Want = { action: "terminate" | "stop"; notBefore: number } | undefined;
 
@@ -49,7 +53,11 @@ export function endingCommands(
   if (state.ended !== undefined && liveMachines(state).every((machine) => !machine.owned || machine.state === "stopped")) {
     for (const { index } of unwantedVolumes(state)) commands.push({ do: "end-volume", key: `end-volume/${index}`, index });
   }
-  commands.push(...burials(state));
+  const unbilled = bills(state);
+  commands.push(...burials(state), ...unbilled);
+  // A result waits a moment for its bill, and raises no alarm without one.
+  const billBy =
+    unbilled.reduce((last, { machineId }) => Math.max(last, Date.parse(state.machines[machineId]?.endedAt ?? "")), 0) + BILL_PATIENCE_MS;
   if (state.ended === undefined && wantsPruning(state, 1)) {
     pending += 1;
     waitedSince = Math.min(waitedSince, Date.parse(state.attempts.at(-1)?.endedAt ?? state.lastEventAt));
@@ -57,7 +65,9 @@ export function endingCommands(
   }
   if (state.ended === undefined) {
     const patienceEnds = waitedSince + CONFIRM_PATIENCE_MS;
-    if (pending === 0) {
+    if (pending === 0 && unbilled.length > 0 && env.now < billBy) {
+      wakes.push(billBy);
+    } else if (pending === 0) {
       commands.push({ do: "append", key: "run-ended", events: [{ type: "run-ended", status, error: verdict?.error }] });
     } else if (env.now >= patienceEnds) {
       commands.push({

@@ -1,3 +1,4 @@
+import { bills } from "./bill-machine.ts";
 import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import type { FailureRecord } from "./log-events.ts";
@@ -22,7 +23,7 @@ export function trainCommands(state: RunState, env: DecideEnv, notBefore: number
 
 /** Machines that no attempt will use again, and what others left behind: ended whatever else the run does. */
 export function leftovers(state: RunState): Command[] {
-  return [...abandonedMachines(state), ...burials(state)];
+  return [...abandonedMachines(state), ...burials(state), ...bills(state)];
 }
 
 /** A provider that queues, or gives no answer, is asked again after 2 s, 4 s … 5 min. */

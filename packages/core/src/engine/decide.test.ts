@@ -24,7 +24,7 @@ function env(seconds: number, change: Partial<DecideEnv> = {}): DecideEnv {
 
 function kinds(state: RunState, seconds: number, change: Partial<DecideEnv> = {}): string[] {
   return decide(state, env(seconds, change))
-    .commands.filter((command) => !command.key.startsWith("bury/"))
+    .commands.filter((command) => !command.key.startsWith("bury/") && command.do !== "bill")
     .map((command) => (command.do === "machine" ? command.action : command.do));
 }
 
@@ -64,7 +64,11 @@ describe("decide", () => {
     const done = [...BOUGHT, planned(1), ...started(1, 6), ended(1, "succeeded", 60)];
     expect(kinds(stateAfter(done), 61)).toEqual(["terminate", "look"]);
     const gone: RunLogEvent = { type: "machine-ended", machineId: MACHINE_ID, endedAt: at(62), evidence: "observed" };
-    const last = decide(stateAfter([...done, gone]), env(62)).commands.filter((command) => command.do === "append");
+    // The bill is waited for, and not for long.
+    expect(kinds(stateAfter([...done, gone]), 62)).toEqual([]);
+    const billed: RunLogEvent = { type: "machine-billed", machineId: MACHINE_ID, segments: [] };
+    expect(kinds(stateAfter([...done, gone]), 93)).toEqual(["append"]);
+    const last = decide(stateAfter([...done, gone, billed]), env(62)).commands.filter((command) => command.do === "append");
     expect(last).toEqual([{ do: "append", key: "run-ended", events: [{ type: "run-ended", status: "succeeded", error: undefined }] }]);
   });
 
@@ -173,7 +177,7 @@ describe("decide", () => {
     const gone: RunLogEvent[] = [...BOUGHT, { type: "machine-ended", machineId: MACHINE_ID, endedAt: at(9), evidence: "observed" }];
     expect(decide(stateAfter(gone), env(10)).commands[0]).toMatchObject({ do: "machine", action: "terminate", key: `bury/${MACHINE_ID}` });
     const asked = stateAfter([...gone, { type: "machine-end-asked", machineId: MACHINE_ID, action: "terminate" }]);
-    expect(decide(asked, env(11)).commands.map((command) => command.do)).toEqual(["buy"]);
+    expect(decide(asked, env(11)).commands.map((command) => command.do)).toEqual(["bill", "buy"]);
   });
 
   it("keeps what it is told to keep, and never ends a machine it did not make", () => {

@@ -237,6 +237,9 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
       });
       if (next.ended === undefined && liveOwned(next) === 0) next.wantingSince = at;
       return;
+    case "machine-billed":
+      changeMachine(next, event.machineId, { bills: event.segments });
+      return;
     case "budget-warning":
       next.warnedBudget = [...next.warnedBudget, event.fraction];
       return;

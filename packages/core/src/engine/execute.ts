@@ -1,3 +1,4 @@
+import { billMachine } from "./bill-machine.ts";
 import type { Command } from "./commands.ts";
 import { conclude } from "./conclude.ts";
 import type { DriverPort } from "./driver-port.ts";
@@ -39,6 +40,8 @@ export async function execute(driver: DriverPort, command: Command): Promise<voi
       return endMachine(driver, command.machineId, command.action);
     case "renew-allowance":
       return renewAllowance(driver, command.attempt);
+    case "bill":
+      return billMachine(driver, command.machineId);
     case "end-volume":
       return endVolume(driver, command.index);
     case "prune":

@@ -1,4 +1,5 @@
 import type { CheckpointRef } from "../checkpoint/checkpoint-ref.ts";
+import type { PriceSegment } from "../cost/resource-record.ts";
 import type { AttemptOutcome, EndStatus } from "../events/event-types.ts";
 import type { HostFinal } from "../host/records.ts";
 import type { Intent, UnavailablePool } from "../provider/intent.ts";
@@ -100,6 +101,8 @@ export type RunLogEvent =
   | { type: "machine-state"; machineId: string; state: MachineState; reason?: string | undefined }
   | { type: "machine-end-asked"; machineId: string; action: "terminate" | "stop" | "start" }
   | { type: "machine-ended"; machineId: string; endedAt: string; evidence: Evidence; reason?: string | undefined }
+  /** The provider's own record of a machine that ended: minimum billing, rounding, changed prices. Empty: it told none. */
+  | { type: "machine-billed"; machineId: string; segments: PriceSegment[] }
   | { type: "fallback"; from: string; to: string; fromPricePerHour?: Money | undefined; toPricePerHour?: Money | undefined; reason: string }
   | { type: "budget-warning"; fraction: number; spentUsd: number; budgetUsd: number }
   | { type: "cost-threshold"; threshold: string; limitUsd: number; actualUsd: number }

@@ -1,4 +1,5 @@
 import type { CheckpointRef } from "../checkpoint/checkpoint-ref.ts";
+import type { PriceSegment } from "../cost/resource-record.ts";
 import type { AttemptOutcome, EndStatus } from "../events/event-types.ts";
 import type { HostFinal } from "../host/records.ts";
 import type { Intent } from "../provider/intent.ts";
@@ -39,6 +40,8 @@ export interface MachineRecord {
   endReason?: string | undefined;
   /** The last thing asked of the provider, and when first. */
   asked?: { action: "terminate" | "stop" | "start"; at: string } | undefined;
+  /** The provider's own record, asked for once when it had ended; empty: it told none. */
+  bills?: PriceSegment[] | undefined;
   /** Times it was stopped and started: [from, to?]. */
   stopped: Array<{ from: string; to?: string | undefined }>;
 }

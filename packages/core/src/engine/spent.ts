@@ -1,4 +1,5 @@
 import type { PriceSegment } from "../cost/resource-record.ts";
+import { effectiveSegments } from "../cost/segments.ts";
 import type { AttemptRecord, MachineRecord, RunState } from "./run-state.ts";
 
 /** Training time of one attempt in milliseconds: the host's own count where it told one, else wall time between its events. */
@@ -20,7 +21,7 @@ export function segmentsOf(machine: MachineRecord): PriceSegment[] {
   }
   // A machine that ended while stopped has no open stretch.
   if (from !== undefined && machine.owned) segments.push(segment(machine, from, machine.endedAt));
-  return segments;
+  return [...segments, ...(machine.bills ?? [])];
 }
 
 function segment(machine: MachineRecord, from: string, to: string | undefined): PriceSegment {
@@ -39,7 +40,7 @@ export function spentUsd(state: RunState, now: number): { usd: number; complete:
   let perHour = 0;
   let complete = true;
   for (const machine of Object.values(state.machines)) {
-    for (const part of segmentsOf(machine)) {
+    for (const part of effectiveSegments(segmentsOf(machine), now)) {
       if (part.pricePerHour === undefined) {
         complete = false;
         continue;

@@ -1,5 +1,5 @@
 import type { CostBreakdown } from "../cost/cost.ts";
-import { costOfAll } from "../cost/cost-of.ts";
+import { addCosts, costOfAll } from "../cost/cost-of.ts";
 import type { RunState } from "./run-state.ts";
 import type { RunSummary } from "./run-types.ts";
 import { segmentsOf } from "./spent.ts";
@@ -34,11 +34,18 @@ export function summaryOf(state: RunState, view: { now: number; driver: string |
 
 /** What the run cost until `now`, or until its end: machines kept afterwards are the ledger's, not the run's. */
 export function costOfRun(state: RunState, now: number): CostBreakdown {
-  const end = state.ended === undefined ? now : Date.parse(state.ended.at);
-  return costOfAll(
-    Object.values(state.machines).map((machine) => ({ label: machine.id, segments: segmentsOf(machine) })),
-    { now: Math.max(end, Date.parse(state.createdAt)) },
-  );
+  const end = Math.max(state.ended === undefined ? now : Date.parse(state.ended.at), Date.parse(state.createdAt));
+  const machines = Object.values(state.machines);
+  const costs = (over: boolean, until: number): CostBreakdown =>
+    costOfAll(
+      machines
+        .filter((machine) => (machine.endedAt !== undefined && machine.bills !== undefined) === over)
+        .map((machine) => ({ label: machine.id, segments: segmentsOf(machine) })),
+      { now: until },
+    );
+  // A bill is what it is: minimum billing and rounding reach past the run's end.
+  const bills = machines.flatMap((machine) => (machine.bills ?? []).map((bill) => (bill.to === undefined ? end : Date.parse(bill.to))));
+  return addCosts([costs(false, end), costs(true, Math.max(end, ...bills))]);
 }
 
 /** The market a machine was bought in, by its intent's offer. */
