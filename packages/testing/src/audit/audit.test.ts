@@ -12,7 +12,7 @@ function run(change: Partial<RunState> = {}): RunState {
 }
 
 function machine(id: string, change: Partial<MachineFacts> = {}): MachineFacts {
-  return { id, stateId: "s", createdAt: T0, billedUsd: 0, fingerprint: "", ...change };
+  return { id, stateId: "s", runId: "r", createdAt: T0, billedUsd: 0, fingerprint: "", ...change };
 }
 
 function facts(change: Partial<AuditFacts>): AuditFacts {

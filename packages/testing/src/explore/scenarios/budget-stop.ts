@@ -1,6 +1,6 @@
 import type { Scenario } from "../scenario.ts";
 
-/** A machine of one cent a second and two dollars to spend on a training that would cost ten. */
+/** A machine of one cent a second and three and a half dollars to spend on a training that would cost ten. */
 export const budgetStop: Scenario = {
   name: "budget-stop",
   title: "budget stop",
@@ -10,7 +10,7 @@ export const budgetStop: Scenario = {
   },
   job: { steps: 100, stepSeconds: 10, saveEverySteps: 3 },
   async program({ runctl, spec }) {
-    const run = await runctl.train(spec({ key: "budget", budget: { maxCost: 2, onExceeded: "stop" } }));
+    const run = await runctl.train(spec({ key: "budget", budget: { maxCost: 3.5, onExceeded: "stop" } }));
     await run.result();
   },
   ends: { budget: ["out-of-budget"] },

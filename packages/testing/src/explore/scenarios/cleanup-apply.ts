@@ -27,7 +27,8 @@ export const cleanupApply: Scenario = {
   },
   ends: {},
   check({ alive }) {
-    const ours = alive.filter((name) => ["forgotten-1", "forgotten-2", "precious", "young"].includes(name)).sort();
+    // The ledger's names carry eight letters of the intent.
+    const ours = alive.flatMap((name) => /^(forgotten-[12]|precious|young)-/.exec(name)?.[1] ?? []).sort();
     return ours.join() === "precious,young"
       ? []
       : [`Of our machines there live: ${ours.join(", ") || "none"}; expected precious and young.`];
