@@ -1,11 +1,12 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 /** A machine of one cent a second and three and a half dollars to spend on a training that would cost ten. */
 export const budgetStop: Scenario = {
   name: "budget-stop",
   title: "budget stop",
   cloud: {
-    transitions: { pendingMs: 5_000, endingMs: 3_000 },
+    ...SMALL_CLOUD,
     types: [{ name: "dear", cpus: 4, memoryBytes: 2 ** 34, onDemand: 36 }],
   },
   job: { steps: 100, stepSeconds: 10, saveEverySteps: 3 },

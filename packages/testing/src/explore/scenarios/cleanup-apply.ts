@@ -1,4 +1,5 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -6,7 +7,7 @@ const DAY_MS = 86_400_000;
 export const cleanupApply: Scenario = {
   name: "cleanup-apply",
   title: "cleanup apply",
-  cloud: { transitions: { pendingMs: 5_000, endingMs: 3_000 } },
+  cloud: SMALL_CLOUD,
   job: {},
   async prepare({ runctl, sleep }) {
     const make = (name: string) => runctl.machines.create({ provider: "cloud", instanceType: "cpu.large", name }, { wait: false });

@@ -1,10 +1,11 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 /** The script dies twice of its own and gets through the third time, from its checkpoint. */
 export const failing: Scenario = {
   name: "failing",
   title: "failure with retries",
-  cloud: { transitions: { pendingMs: 5_000, endingMs: 3_000 } },
+  cloud: SMALL_CLOUD,
   job: ({ resumedStep }) => ({
     steps: 10,
     stepSeconds: 10,

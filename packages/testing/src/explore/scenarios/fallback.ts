@@ -1,11 +1,12 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 /** No spot machine is to be had; after a minute the run falls back, and the first on-demand pool is full as well. */
 export const fallback: Scenario = {
   name: "fallback",
   title: "no capacity then fallback",
   cloud: {
-    transitions: { pendingMs: 5_000, endingMs: 3_000 },
+    ...SMALL_CLOUD,
     pools: [
       { market: "spot", capacity: 0 },
       { market: "on-demand", zone: "us-test-1a", capacity: 0 },

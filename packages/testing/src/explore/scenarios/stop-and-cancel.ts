@@ -1,10 +1,11 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 /** Two runs: one is stopped, one is cancelled, both while their machines are still being made. */
 export const stopAndCancel: Scenario = {
   name: "stop-and-cancel",
   title: "stop and cancel while provisioning",
-  cloud: { transitions: { pendingMs: 40_000, endingMs: 3_000 }, latencyMs: { create: 4_000 } },
+  cloud: { ...SMALL_CLOUD, transitions: { pendingMs: 40_000, endingMs: 3_000 }, latencyMs: { create: 4_000 } },
   job: { steps: 6, stepSeconds: 10, saveEverySteps: 3 },
   async program({ runctl, spec, sleep }) {
     const stopped = await runctl.train(spec({ key: "stopped" }));

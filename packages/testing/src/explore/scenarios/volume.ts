@@ -1,10 +1,11 @@
 import type { Scenario } from "../scenario.ts";
+import { SMALL_CLOUD } from "./small-cloud.ts";
 
 /** A run that makes two volumes, trains with them, loses its spot machine once, and deletes one of them at its end. */
 export const volume: Scenario = {
   name: "volume",
   title: "volume attached",
-  cloud: { transitions: { pendingMs: 5_000, endingMs: 3_000 }, spot: { noticeMs: 30_000, reclaimAfterMs: [70_000] } },
+  cloud: { ...SMALL_CLOUD, spot: { noticeMs: 30_000, reclaimAfterMs: [70_000] } },
   job: { steps: 10, stepSeconds: 10, saveEverySteps: 3 },
   async program({ runctl, spec }) {
     const run = await runctl.train(
