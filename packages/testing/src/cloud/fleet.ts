@@ -203,7 +203,7 @@ export class Fleet {
     if (state !== "stopped")
       throw errors.conflict("IncorrectInstanceState", `The instance '${machine.id}' is not in a state from which it can be started.`);
     const { pool } = machine;
-    quota.check(machine.account, pool.region, pool.market, pool.type.cpus, 0);
+    quota.check(machine.account, pool.region, pool.market, { machines: 0, cpus: pool.type.cpus });
     if (room(pool, now) < 1) throw errors.noCapacity(pool.type.name, pool.zone);
     enter(machine, now, { at: now, state: (transitions.pendingMs ?? 0) > 0 ? "pending" : "running" });
     machine.notice = undefined;
@@ -211,16 +211,21 @@ export class Fleet {
     this.#event("started", machine);
   }
 
-  /** From now on the machine hangs in this way; undefined lets go, and what was asked of it is done. */
+  /** From now on the machine hangs in this way; undefined lets go, and what was asked of it is done. A change under way goes on. */
   hang(machine: CloudMachine, how: Hang | undefined): void {
-    const state = this.state(machine);
+    const { time } = this.#parts;
+    const now = time.now();
+    const { state, reason = "" } = lifeAt(machine, now);
+    const was = machine.hang;
+    if (was === how || (machine.endedAt ?? Number.POSITIVE_INFINITY) <= now) return;
     machine.hang = how;
     if (how !== undefined) this.#event("hung", machine, how);
-    else if (state === "ending") this.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
-    else if (state === "pending" && !machine.booted) this.#boot(machine);
-    else if (state === "stopping") {
-      const now = this.#parts.time.now();
-      enter(machine, now, { at: now, state: "stopped", reason: lifeAt(machine, now).reason });
+    // Nothing will come of the boot that is under way.
+    if (how === "boot" && state === "pending") enter(machine, now);
+    if (was === "boot" && state === "pending") this.#boot(machine);
+    else if (was === "ending" && state === "ending") this.end(machine, reason);
+    else if (was === "stopping" && state === "stopping") {
+      enter(machine, now, { at: now, state: "stopped", reason });
       this.#powerOff(machine, false);
     }
   }
@@ -285,6 +290,7 @@ export class Fleet {
   }
 
   #boot(machine: CloudMachine): void {
+    if (machine.hang === "boot" || machine.booted) return;
     const now = this.#parts.time.now();
     if (stateAt(machine, now) === "pending") enter(machine, now, { at: now, state: "running" });
     machine.booted = true;

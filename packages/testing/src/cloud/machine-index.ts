@@ -11,13 +11,17 @@ export class MachineIndex {
 
   /** Enters a machine, or enters it anew when its tags changed. */
   enter(machine: CloudMachine, tags: Record<string, string>): void {
-    this.leave(machine);
     this.byId.set(machine.id, machine);
     const places: Array<[Map<string, Set<CloudMachine>>, string]> = [[this.#accounts, machine.account]];
     const state = tags[TAGS.state];
     const intent = tags[TAGS.intent];
     if (state !== undefined) places.push([this.#states, `${machine.account} ${state}`]);
     if (intent !== undefined) places.push([this.#intents, `${machine.account} ${intent}`]);
+    const before = this.#places.get(machine);
+    // A tag that no listing asks by moves nothing.
+    if (before?.length === places.length && before.every(([map, key], index) => map === places[index]?.[0] && key === places[index]?.[1]))
+      return;
+    this.leave(machine);
     for (const [map, key] of places) {
       const set = map.get(key) ?? new Set();
       map.set(key, set.add(machine));

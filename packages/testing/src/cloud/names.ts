@@ -9,8 +9,13 @@ const SEPARATOR = "~";
 
 /** Our tags written into a name, for clouds that have no tags. A user's own labels find no room. */
 export function nameWithTags(name: string, tags: Record<string, string>): string {
-  const parts = LETTERS.flatMap(([letter, tag]) => (tags[tag] === undefined ? [] : [`${letter}${encodeURIComponent(tags[tag])}`]));
+  const parts = LETTERS.flatMap(([letter, tag]) => (tags[tag] === undefined ? [] : [`${letter}${escaped(tags[tag])}`]));
   return [name, ...parts].join(SEPARATOR);
+}
+
+/** encodeURIComponent leaves our separator as it is. */
+function escaped(value: string): string {
+  return encodeURIComponent(value).replaceAll(SEPARATOR, "%7E");
 }
 
 /** The name and the tags in it; a stranger's name has none. */

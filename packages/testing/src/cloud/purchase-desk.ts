@@ -75,7 +75,7 @@ export class PurchaseDesk {
         refused.push(refusal(pool));
         continue;
       }
-      quota.check(buyer.account, pool.region, pool.market, pool.type.cpus, nodes);
+      quota.check(buyer.account, pool.region, pool.market, { machines: nodes, cpus: pool.type.cpus * nodes });
       this.#parts.checkVolumes(intent, buyer.account, pool);
       const machines = Array.from({ length: nodes }, () => this.#make(intent, buyer, pool, fault)) as [CloudMachine, ...CloudMachine[]];
       if (token !== undefined) tokens.remember(token, request, machines);

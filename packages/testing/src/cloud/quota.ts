@@ -21,15 +21,15 @@ export class Quota {
     this.#errors = errors;
   }
 
-  /** @throws QuotaError when `count` more of them would pass a limit. */
-  check(account: string, region: string, market: string, cpus: number, count: number): void {
+  /** @throws QuotaError when `machines` more of them, with so many CPUs together, would pass a limit. */
+  check(account: string, region: string, market: string, more: { machines: number; cpus: number }): void {
     const { machines, onDemandCpus, spotCpus } = this.#options;
-    if (machines !== undefined && this.#of(account) + count > machines)
+    if (machines !== undefined && this.#of(account) + more.machines > machines)
       throw this.#errors.quota(
-        `You have requested more instances (${this.#of(account) + count}) than your current instance limit of ${machines} allows.`,
+        `You have requested more instances (${this.#of(account) + more.machines}) than your current instance limit of ${machines} allows.`,
       );
     const limit = market === "spot" ? spotCpus : onDemandCpus;
-    if (limit === undefined || this.#of(`${account} ${region} ${market}`) + cpus * count <= limit) return;
+    if (limit === undefined || this.#of(`${account} ${region} ${market}`) + more.cpus <= limit) return;
     throw this.#errors.quota(
       market === "spot"
         ? `Max spot instance count exceeded: the limit for all spot instance requests is ${limit} vCPUs in ${region}.`
