@@ -33,6 +33,7 @@ export type { MachineTruth } from "./cloud/truth.ts";
 export { CannotSay, type CaseStatus, type ConformanceCase, type Need } from "./conformance/case.ts";
 export { ConformanceContext } from "./conformance/context.ts";
 export type { ConformanceHooks, FaultHook, FaultKind, FaultOperation, Interruption } from "./conformance/hooks.ts";
+export { type ObjectStoreSubject, objectStoreCases, runObjectStoreConformance, testObjectStore } from "./conformance/object-store.ts";
 export type { ConformanceLimits, ConformanceOptions, ProviderFactory, ProviderSubject } from "./conformance/options.ts";
 export { playback, recordingDrift } from "./conformance/playback.ts";
 export { providerCases } from "./conformance/provider-cases.ts";
@@ -40,11 +41,32 @@ export { parseRecording, type Recording, recordingSchema, recordProvider } from 
 export { type CaseResult, type ConformanceReport, type ProviderClass, parseReport, reportSchema } from "./conformance/report.ts";
 export { runConformance } from "./conformance/run-conformance.ts";
 export type { TestFunctions } from "./conformance/runner.ts";
+export { runStateStoreConformance, type StateStoreSubject, stateStoreCases, testStateStore } from "./conformance/state-store.ts";
+export type {
+  StoreCase,
+  StoreConformanceOptions,
+  StoreFactory,
+  StoreSubject,
+  TestStoreOptions,
+} from "./conformance/store-suite.ts";
 export { type TestProviderOptions, testProvider } from "./conformance/test-provider.ts";
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
 export { simulatedHooks } from "./hosts/simulated-hooks.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";
+// Replay: a recorded run under other choices.
+export type { PriceCurve, ReplayJob, ReplayMarket, ReplayOptions, ReplayPolicy } from "./replay/choices.ts";
+export {
+  type RecordedAttempt,
+  type RecordedCheckpoint,
+  type RecordedMachine,
+  type RecordedRefusal,
+  type RecordedRun,
+  recordedRun,
+} from "./replay/recorded-run.ts";
+export { replay } from "./replay/replay.ts";
+export type { ReplayReport, RunFigures } from "./replay/report.ts";
+export { type PricedTrace, readTraceFile } from "./replay/spot-trace.ts";
 export type { Boundary, KillPlan, ProcessPlan, SleepPlan } from "./world/boundary.ts";
 export { Controller } from "./world/controller.ts";
 export { type ControllerOptions, World, type WorldOptions } from "./world/world.ts";

@@ -54,6 +54,15 @@ export class TrainingProcess {
     return this.#phase === "saving" ? this.#since + this.#job.saveMs : Number.POSITIVE_INFINITY;
   }
 
+  /** When somebody can see something new of it; that a save begins is nobody's business. */
+  wakeAt(): number {
+    const next = this.nextAt();
+    if (this.#phase !== "stepping") return next;
+    const target = this.#target();
+    const { failAt, hangAt } = this.#job;
+    return target !== failAt?.step && target !== hangAt && this.#isSavedAt(target) ? next + this.#job.saveMs : next;
+  }
+
   /** Everything up to and including `now`. */
   advance(now: number): TrainingEvent[] {
     const events: TrainingEvent[] = [];
@@ -123,7 +132,7 @@ export class TrainingProcess {
       else if (this.#step >= this.#job.steps) this.#finish(at, events);
       return;
     }
-    const { steps, saveEvery, saveAt, saveAtEnd, failAt, hangAt } = this.#job;
+    const { steps, failAt, hangAt } = this.#job;
     this.#step = this.#target();
     this.#since = at;
     if (failAt?.step === this.#step && this.#step > this.startStep) {
@@ -134,10 +143,14 @@ export class TrainingProcess {
       this.#phase = "hung";
       return;
     }
-    const last = this.#step >= steps;
-    const due = ((saveEvery > 0 && this.#step % saveEvery === 0) || saveAt.includes(this.#step)) && (!last || saveAtEnd);
-    if (this.#saves && this.#savedStep !== this.#step && (due || (last && saveAtEnd))) this.#save(at, events);
-    else if (last) this.#finish(at, events);
+    if (this.#isSavedAt(this.#step)) this.#save(at, events);
+    else if (this.#step >= steps) this.#finish(at, events);
+  }
+
+  #isSavedAt(step: number): boolean {
+    if (!this.#saves || step === this.#savedStep) return false;
+    const { steps, saveEvery, saveAt, saveAtEnd } = this.#job;
+    return step >= steps ? saveAtEnd : (saveEvery > 0 && step % saveEvery === 0) || saveAt.includes(step);
   }
 
   #save(at: number, events: TrainingEvent[]): void {

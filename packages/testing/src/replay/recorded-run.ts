@@ -1,6 +1,6 @@
-import { type Money, type StoredEvent, ValidationError } from "@runctl/core";
+import { type EndStatus, type Money, type StoredEvent, ValidationError } from "@runctl/core";
 import type { Offer } from "@runctl/core/provider";
-import type { AttemptRecord, MachineRecord, ResolvedSpec, RunState } from "@runctl/core/seams";
+import type { AttemptRecord, CheckpointRef, MachineRecord, ResolvedSpec, RunState } from "@runctl/core/seams";
 import { asLogged, costOfRun, marketOf, type RunLogEvent, replayLog, timeOf, trainedMs } from "@runctl/core/seams";
 
 /** A save that reached the store. */
@@ -43,6 +43,8 @@ export interface RecordedMachine {
   /** When the purchase was written down; the create call follows. */
   askedAtMs: number;
   createdAtMs: number;
+  /** When we asked for its end. */
+  endAskedAtMs?: number | undefined;
   endedAtMs?: number | undefined;
   /** When it was taken away by its provider, and when that was announced; absent: it was not. */
   reclaimed?: { atMs: number; noticeAtMs?: number | undefined; action: string } | undefined;
@@ -50,6 +52,7 @@ export interface RecordedMachine {
 
 /** A purchase that its provider refused. */
 export interface RecordedRefusal {
+  /** When the purchase was written down. */
   atMs: number;
   offer: Offer;
 }
@@ -60,7 +63,7 @@ export interface RecordedRun {
   createdAt: string;
   spec: ResolvedSpec;
   /** Absent: it is not over. */
-  status?: string | undefined;
+  status?: EndStatus | undefined;
   /** From its making to its end, or to its last event. */
   durationMs: number;
   /** What its machines cost by its own ledger; absent: a price is unknown. */
@@ -108,11 +111,13 @@ export function recordedRun(log: readonly StoredEvent[]): RecordedRun {
       noticed.set(event.attempt, { atMs: since(at), action: event.action });
     if (event.type === "user-request") requests.push({ atMs: since(at), request: event.request, ...graceOf(event) });
     if (event.type === "intent-unavailable") {
-      const offer = state.intents[event.intentId]?.offer;
-      if (offer !== undefined) refusals.push({ atMs: since(at), offer });
+      const intent = state.intents[event.intentId];
+      if (intent !== undefined) refusals.push({ atMs: since(intent.recordedAt), offer: intent.offer });
     }
   }
-  const attempts = attemptsOf(state, since);
+  // From the events: the state forgets what retention removed.
+  const published = logged.flatMap(({ event }) => (event.type === "checkpoint-published" ? [event.checkpoint] : []));
+  const attempts = attemptsOf(state, published, since);
   const usefulMs = Math.max(0, ...attempts.map((attempt) => attempt.baseMs + attempt.trainedMs));
   return {
     runId: state.runId,
@@ -138,7 +143,7 @@ function graceOf(event: Extract<RunLogEvent, { type: "user-request" }>): { grace
   return event.request === "stop" && event.graceMs !== undefined ? { graceMs: event.graceMs } : {};
 }
 
-function attemptsOf(state: RunState, since: (iso: string) => number): RecordedAttempt[] {
+function attemptsOf(state: RunState, published: readonly CheckpointRef[], since: (iso: string) => number): RecordedAttempt[] {
   const attempts: RecordedAttempt[] = [];
   const saved: RecordedCheckpoint[] = [];
   for (const record of state.attempts) {
@@ -146,9 +151,9 @@ function attemptsOf(state: RunState, since: (iso: string) => number): RecordedAt
     const trained = trainedMs(record, Date.parse(state.lastEventAt));
     const from = record.resumedFrom;
     const baseMs = from === undefined ? 0 : (saved.find((one) => one.attempt === from.attempt && one.seq === from.seq)?.progressMs ?? 0);
-    const checkpoints = state.checkpoints
-      .filter(({ ref }) => ref.attempt === record.number)
-      .map(({ ref }): RecordedCheckpoint => {
+    const checkpoints = published
+      .filter((ref) => ref.attempt === record.number)
+      .map((ref): RecordedCheckpoint => {
         const atMs = since(ref.publishedAt);
         const progressMs = baseMs + Math.min(trained, Math.max(0, atMs - (startedAtMs ?? atMs)));
         return { atMs, progressMs, attempt: ref.attempt, seq: ref.seq, sizeBytes: ref.sizeBytes };
@@ -192,6 +197,7 @@ function machineOf(
     pricePerHour: machine.pricePerHour,
     askedAtMs: intent === undefined ? createdAtMs : since(intent.recordedAt),
     createdAtMs,
+    endAskedAtMs: machine.asked?.action === "terminate" ? since(machine.asked.at) : undefined,
     endedAtMs,
     reclaimed: reclaimOf(machine, last, notice, endedAtMs, since),
   };
