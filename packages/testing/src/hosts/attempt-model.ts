@@ -334,7 +334,7 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
 
   #schedule(now: number): void {
     if (this.power.isOff) return;
-    let due = this.#training?.nextAt() ?? Number.POSITIVE_INFINITY;
+    let due = this.#training?.wakeAt() ?? Number.POSITIVE_INFINITY;
     if (this.#isHealthy()) due = Math.min(due, this.#supervisor?.nextAt() ?? due, this.#nextFault()?.at ?? due);
     if (this.#guardian !== undefined) due = Math.min(due, this.#guardian.nextAt(this.now()));
     if (this.#isWoken) due = this.now();

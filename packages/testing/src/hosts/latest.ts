@@ -29,8 +29,8 @@ export class Latest {
   readonly #prefix: string;
   readonly #attempt: number;
   readonly #nonce: string;
-  /** Versions only grow: a listing may begin behind the last one seen. */
-  #seen = 0;
+  /** The newest version seen. Each is one more than the one before: instead of listing again, the next is asked for. */
+  #seen: { number: number; record: LatestVersion | undefined } | undefined;
 
   constructor(store: HostStore, prefix: string, attempt: number, nonce: string) {
     this.#store = store;
@@ -40,24 +40,36 @@ export class Latest {
   }
 
   async read(): Promise<{ number: number; record: LatestVersion | undefined }> {
+    while (this.#seen !== undefined) {
+      const number = this.#seen.number + 1;
+      if ((await this.#store.size(this.#key(number))) === undefined) return this.#seen;
+      this.#seen = { number, record: await this.#load(number) };
+    }
     for (;;) {
       let number = 0;
-      const after = this.#seen > 1 ? this.#key(this.#seen - 1) : undefined;
-      for (const { key } of await this.#store.list(this.#prefix, after)) {
+      for (const { key } of await this.#store.list(this.#prefix)) {
         const digits = key.slice(this.#prefix.length);
         if (/^[0-9]{10}$/.test(digits)) number = Math.max(number, Number(digits));
       }
       if (number === 0) return { number: 0, record: undefined };
       try {
-        const value: unknown = JSON.parse(new TextDecoder().decode(await this.#store.get(this.#key(number))));
-        this.#seen = number;
-        return { number, record: typeof value === "object" && value !== null ? (value as LatestVersion) : undefined };
+        this.#seen = { number, record: await this.#load(number) };
+        return this.#seen;
       } catch (error) {
-        if (error instanceof SyntaxError) return { number, record: undefined };
-        if (!(error instanceof MissingObject)) throw error;
         // Pruned between list and get: a newer one is there.
-        this.#seen = 0;
+        if (!(error instanceof MissingObject)) throw error;
       }
+    }
+  }
+
+  /** A record that cannot be parsed still counts as a version. */
+  async #load(number: number): Promise<LatestVersion | undefined> {
+    const bytes = await this.#store.get(this.#key(number));
+    try {
+      const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+      return typeof value === "object" && value !== null ? (value as LatestVersion) : undefined;
+    } catch {
+      return undefined;
     }
   }
 
@@ -99,7 +111,7 @@ export class Latest {
       const version: LatestVersion = { ...wanted, v: 1, n: number + 1, nonce: this.#nonce, at };
       try {
         await this.#store.put(this.#key(number + 1), JSON.stringify(version), true);
-        this.#seen = number + 1;
+        this.#seen = { number: number + 1, record: version };
         return;
       } catch (error) {
         if (!(error instanceof ObjectExists)) {

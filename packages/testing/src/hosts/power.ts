@@ -57,17 +57,19 @@ export class Power {
     return new Promise((resolve) => this.at(this.#clock.monotonic() + ms, resolve));
   }
 
+  /** Calls `settle` now, or after the thaw; never when the power is gone by then. */
+  deliver(settle: () => void): void {
+    if (this.#off) return;
+    if (this.#frozen === undefined) settle();
+    else void this.#frozen.thawed.then(() => this.deliver(settle));
+  }
+
   /** The outcome of something that was asked of the world outside; never settles when the power goes before. */
   reply<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const deliver = (settle: () => void): void => {
-        if (this.#off) return;
-        if (this.#frozen === undefined) settle();
-        else void this.#frozen.thawed.then(() => deliver(settle));
-      };
       work.then(
-        (value) => deliver(() => resolve(value)),
-        (error: unknown) => deliver(() => reject(error)),
+        (value) => this.deliver(() => resolve(value)),
+        (error: unknown) => this.deliver(() => reject(error)),
       );
     });
   }
@@ -134,18 +136,22 @@ export class Life {
   }
 
   sleep(ms: number): Promise<void> {
-    return this.reply(this.power.sleep(ms));
+    return new Promise((resolve) => {
+      void this.power.sleep(ms).then(() => {
+        if (!this.#over) resolve();
+      });
+    });
   }
 
   reply<T>(work: Promise<T>): Promise<T> {
+    const deliver = (settle: () => void): void =>
+      this.power.deliver(() => {
+        if (!this.#over) settle();
+      });
     return new Promise((resolve, reject) => {
-      this.power.reply(work).then(
-        (value) => {
-          if (!this.#over) resolve(value);
-        },
-        (error: unknown) => {
-          if (!this.#over) reject(error);
-        },
+      work.then(
+        (value) => deliver(() => resolve(value)),
+        (error: unknown) => deliver(() => reject(error)),
       );
     });
   }
