@@ -273,7 +273,9 @@ export class EmulatedCloud {
 
   /** The hardware dies: no notice, no disk. */
   crash(id: string): void {
-    this.fleet.end(this.#must(id), "Server.InternalError: Internal error on launch or of the host");
+    const machine = this.#must(id);
+    machine.hang = undefined;
+    this.fleet.end(machine, "Server.InternalError: Internal error on launch or of the host");
   }
 
   /** From now on the machine hangs; undefined lets it go on. */

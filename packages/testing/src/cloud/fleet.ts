@@ -166,7 +166,6 @@ export class Fleet {
     this.#powerOff(machine, options.reclaimed === true);
     this.#halt(machine, "gone");
     this.#parts.released(machine);
-    machine.host = undefined;
     this.#living -= 1;
     quota.countMachine(machine.account, -1);
     this.#ended.push(machine);
@@ -319,7 +318,10 @@ export class Fleet {
   #halt(machine: CloudMachine, disk: "kept" | "gone"): void {
     if (!machine.booted && disk === "kept") return;
     machine.booted = false;
-    machine.host?.halt(disk);
+    const { host } = machine;
+    // What has lost its disk is not spoken to again.
+    if (disk === "gone") machine.host = undefined;
+    host?.halt(disk);
   }
 
   #lag(): number {
