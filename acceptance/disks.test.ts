@@ -99,8 +99,9 @@ describe("full disks", () => {
       const training = await bed.runctl.train(await bed.script(COUNTING, { args: ["20", "0.1"] }), { until: "running" });
       await bed.runctl.close({ handOver: false });
       await run("mount", ["--bind", join(bed.dir, "state"), join(bed.dir, "state")]);
-      await run("mount", ["-o", "remount,bind,ro", join(bed.dir, "state")]);
       try {
+        // Refused while the training's machine has a file of the store open.
+        await eventually(() => run("mount", ["-o", "remount,bind,ro", join(bed.dir, "state")]));
         const reader = bed.open();
         const error = await reader.attach(training.id).catch((reason: unknown) => reason);
         expect(RunctlError.is(error) && error.code).toMatch(/STORAGE|PERMISSION/);

@@ -9,7 +9,7 @@ describe.concurrent("limits end a run with its work saved", () => {
         // A dollar a second.
         const spec = await bed.script(COUNTING, {
           args: ["1000", "0.1"],
-          budget: { maxCost: 14, warnAt: [0.5] },
+          budget: { maxCost: 20, warnAt: [0.5] },
           checkpoints: { grace: "1s" },
         });
         const run = await bed.runctl.train(spec);
@@ -17,13 +17,13 @@ describe.concurrent("limits end a run with its work saved", () => {
         for await (const event of run.events()) if (event.type === "budget-warning") fractions.push(event.fraction);
         const result = await run.result();
         expect(result.status).toBe("out-of-budget");
-        expect(result.cost.total?.amount).toBeLessThanOrEqual(14);
+        expect(result.cost.total?.amount).toBeLessThanOrEqual(20);
         expect(result.checkpoints.length).toBeGreaterThan(0);
         expect(fractions).toEqual([0.5]);
         await bed.mustBeEmpty();
         // A bigger budget goes on from there.
         const more = await bed.runctl.resume(run.id, {
-          budget: { maxCost: 60 },
+          budget: { maxCost: 100 },
           args: [String((result.checkpoints.at(-1)?.step ?? 0) + 2), "0"],
         });
         const after = await more.result();
@@ -57,7 +57,7 @@ describe.concurrent("limits end a run with its work saved", () => {
 
   it("P-12: a deadline is a moment, also over respawns", () =>
     withBed(async (bed) => {
-      const deadline = new Date(systemClock.now() + 15_000).toISOString();
+      const deadline = new Date(systemClock.now() + 20_000).toISOString();
       const run = await bed.runctl.train(await bed.script(COUNTING, { args: ["1000", "0.1"], deadline }));
       let kills = 0;
       for await (const event of run.events()) {
