@@ -44,6 +44,7 @@ function makePool(
     market,
     price: priceFunction(price, start),
     capacity: capacityFunction(capacity, start),
+    maxPrice: own.findLast((change) => change.maxPrice !== undefined)?.maxPrice,
     hidePrice: own.findLast((change) => change.hidePrice !== undefined)?.hidePrice ?? false,
     used: 0,
   };
@@ -73,6 +74,7 @@ export function offerOf(pool: Pool, facts: OfferFacts, now: number): Offer {
     ...(pool.hidePrice
       ? {}
       : { pricePerHour: { amount, currency: facts.currency }, price: { source: "emulated price list", at: iso(now) } }),
+    ...(pool.maxPrice === undefined ? {} : { maxPricePerHour: { amount: pool.maxPrice, currency: facts.currency } }),
     can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.noticeMs > 0, endItself: true },
   };
 }

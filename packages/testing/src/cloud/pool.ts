@@ -11,6 +11,7 @@ export interface Pool {
   readonly market: "on-demand" | "spot";
   readonly price: StepFunction;
   readonly capacity: StepFunction;
+  readonly maxPrice: number | undefined;
   readonly hidePrice: boolean;
   /** Machines in it that are on. */
   used: number;
