@@ -3,6 +3,7 @@ import { ConflictError, NotFoundError, UnsupportedCapabilityError, ValidationErr
 import type { ObjectInfo, ObjectStore } from "../provider/object-store.ts";
 import { compareBytes } from "../util/byte-order.ts";
 import { type Clock, isoNow, systemClock } from "../util/clock.ts";
+import { fileError } from "./file-errors.ts";
 
 /**
  * Objects in this process's memory, scheme `memory`, for tests and dry runs: `memory://any/key`. Hosts cannot reach it
@@ -29,7 +30,7 @@ export function memoryStore(options: { clock?: Clock | undefined } = {}): Object
     async put(uri, body, putOptions = {}) {
       at(uri);
       const bytes =
-        typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? Uint8Array.from(body) : await readFile(body.file);
+        typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? Uint8Array.from(body) : await bytesOf(body.file);
       putOptions.signal?.throwIfAborted();
       const current = objects.get(uri);
       if (putOptions.ifNoneMatch === "*" && current !== undefined) throw conflict(uri, "It exists already.");
@@ -70,4 +71,12 @@ export function memoryStore(options: { clock?: Clock | undefined } = {}): Object
       });
     },
   };
+}
+
+async function bytesOf(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw fileError(error, "Reading", file);
+  }
 }
