@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { fileStore } from "../storage/file-store.ts";
 import { pathToFileUri } from "../storage/file-uri.ts";
-import { ODD_NAMES } from "../storage/object-store-conformance.test-helper.ts";
+import { ODD_NAMES } from "../storage/odd-names.test-helper.ts";
 import { snapshotCode } from "./snapshot-code.ts";
 
 const agent = fileURLToPath(new URL("../../agent/", import.meta.url));

@@ -21,7 +21,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fileStore } from "../storage/file-store.ts";
 import { pathToFileUri } from "../storage/file-uri.ts";
 import { memoryStore } from "../storage/memory-store.ts";
-import { ODD_NAMES } from "../storage/object-store-conformance.test-helper.ts";
+import { ODD_NAMES } from "../storage/odd-names.test-helper.ts";
 import { sha256Hex } from "../util/hash.ts";
 import { canonicalJson } from "../util/json.ts";
 import { inspectCode, type SnapshotCodeOptions, snapshotCode } from "./snapshot-code.ts";

@@ -3,7 +3,7 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, un
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { all, at } from "../../test/support/state-conformance.ts";
+import { all, at } from "../../test/support/state-appends.ts";
 import { StorageError } from "../errors/kinds.ts";
 import { fileState } from "./file-state.ts";
 import { encodeSummed } from "./log-record.ts";

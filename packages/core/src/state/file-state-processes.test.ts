@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bundle } from "../../test/support/bundle.ts";
-import { all, at } from "../../test/support/state-conformance.ts";
+import { all, at } from "../../test/support/state-appends.ts";
 import { fileState } from "./file-state.ts";
 
 let programs: string;

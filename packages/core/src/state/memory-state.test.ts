@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { at, stateConformance } from "../../test/support/state-conformance.ts";
+import { at } from "../../test/support/state-appends.ts";
 import { memoryState } from "./memory-state.ts";
-
-stateConformance("memory", async () => ({ store: memoryState(), cleanup: async () => {} }));
 
 describe("memoryState", () => {
   it("keeps its streams over close, for a second driver in the same process", async () => {

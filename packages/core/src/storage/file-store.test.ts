@@ -18,8 +18,6 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { fileStore } from "./file-store.ts";
 import { pathToFileUri } from "./file-uri.ts";
 import { joinKey } from "./location.ts";
-import { memoryStore } from "./memory-store.ts";
-import { objectStoreCases } from "./object-store-conformance.test-helper.ts";
 
 let dir = "";
 beforeEach(() => {
@@ -33,11 +31,7 @@ async function names(store = fileStore()): Promise<string[]> {
   return found;
 }
 
-describe.each(objectStoreCases)("every store: $name", ({ run }) => {
-  it("file", () => run(fileStore(), pathToFileUri(join(dir, "some folder"))));
-  it("file with a root", () => run(fileStore({ root: dir }), pathToFileUri(join(dir, "x"))));
-  it("memory", () => run(memoryStore(), "memory://test"));
-});
+// What every store must do is packages/testing/test/conformance-stores.test.ts.
 
 /** A process that adds to a counter by read, put ifMatch; kills itself at its `dieAt`th put when asked. */
 const worker = fileURLToPath(new URL("./count-worker.test-helper.ts", import.meta.url));

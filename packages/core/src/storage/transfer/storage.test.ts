@@ -7,7 +7,7 @@ import type { Clock } from "../../util/clock.ts";
 import { fileStore } from "../file-store.ts";
 import { pathToFileUri } from "../file-uri.ts";
 import { memoryStore } from "../memory-store.ts";
-import { ODD_NAMES } from "../object-store-conformance.test-helper.ts";
+import { ODD_NAMES } from "../odd-names.test-helper.ts";
 import { createStoreRegistry } from "../store-registry.ts";
 import { downloadTree } from "./download-tree.ts";
 import { createStorage } from "./storage.ts";

@@ -2,16 +2,42 @@ import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConflictError, NotFoundError } from "../errors/kinds.ts";
-import type { ObjectInfo, ObjectStore } from "../provider/object-store.ts";
-import { asFolder, joinKey, keyBelow } from "./location.ts";
+import {
+  ConflictError,
+  NotFoundError,
+  type ObjectInfo,
+  type ObjectStore,
+  RunctlError,
+  UnsupportedCapabilityError,
+} from "@runctl/core/provider";
+import { joinKey, keyBelow } from "@runctl/core/seams";
+import { CannotSay } from "./case.ts";
+import type { ConformanceReport } from "./report.ts";
+import {
+  registerStore,
+  runStore,
+  type StoreCase,
+  type StoreConformanceOptions,
+  type StoreFactory,
+  type StoreKind,
+  type StoreSubject,
+  type TestStoreOptions,
+} from "./store-suite.ts";
 
-/** One rule every object store must keep. `base` is an empty folder URI of its own for each case. */
-export interface StoreCase {
-  name: string;
-  run(store: ObjectStore, base: string): Promise<void>;
+/** An object store under test. */
+export interface ObjectStoreSubject extends StoreSubject {
+  store: ObjectStore;
+  /** URI of an empty folder of its own. */
+  base: string;
+  /** Another client of the same store, as another process would have it. Absent: what needs two is not provable. */
+  again?: (() => ObjectStore | Promise<ObjectStore>) | undefined;
+  /** How many objects fill one page of a listing. Absent: paging is not provable. */
+  pageSize?: number | undefined;
+  /** Secrets in use, which may show nowhere. */
+  secrets?: string[] | undefined;
 }
 
+const asFolder = (uri: string): string => (uri.endsWith("/") ? uri : `${uri}/`);
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 
 async function keys(store: ObjectStore, base: string, prefix = asFolder(base), after?: string): Promise<string[]> {
@@ -21,7 +47,7 @@ async function keys(store: ObjectStore, base: string, prefix = asFolder(base), a
 }
 
 /** Names that have broken tools before. */
-export const ODD_NAMES = [
+const ODD_NAMES = [
   "a space",
   "it's",
   'say "hi"',
@@ -37,11 +63,12 @@ export const ODD_NAMES = [
   "$(touch x)",
 ];
 
-/** The conformance table of object stores. */
-export const objectStoreCases: StoreCase[] = [
+/** Every rule for object stores, as data. */
+export const objectStoreCases: ReadonlyArray<StoreCase<ObjectStoreSubject>> = [
   {
-    name: "gives back what was put, from text, bytes and a file",
-    async run(store, base) {
+    id: "object-round-trip",
+    title: "gives back what was put, from text, bytes and a file",
+    async run({ store, base }) {
       const folder = await mkdtemp(join(tmpdir(), "runctl-conformance-"));
       try {
         await writeFile(join(folder, "body"), "from a file");
@@ -62,8 +89,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "does not change stored bytes when the caller's buffer changes",
-    async run(store, base) {
+    id: "object-own-copy",
+    title: "does not change stored bytes when the caller's buffer changes",
+    async run({ store, base }) {
       const mine = Buffer.from("before");
       await store.put(joinKey(base, "x"), mine);
       mine.fill(0);
@@ -74,8 +102,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "reads ranges: start inclusive, end exclusive, past the end left out",
-    async run(store, base) {
+    id: "object-ranges",
+    title: "reads ranges: start inclusive, end exclusive, past the end left out",
+    async run({ store, base }) {
       const uri = joinKey(base, "range");
       await store.put(uri, "0123456789");
       const range = async (start: number, end?: number): Promise<string> => text(await store.get(uri, { range: { start, end } }));
@@ -88,8 +117,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "says missing in each of the ways",
-    async run(store, base) {
+    id: "object-missing",
+    title: "says missing in each of the ways",
+    async run({ store, base }) {
       await store.put(joinKey(base, "folder/inside"), "x");
       for (const key of ["nothing", "folder", "nothing/below"]) {
         assert.equal(await store.head(joinKey(base, key)), undefined);
@@ -101,8 +131,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "creates only what is not there with ifNoneMatch",
-    async run(store, base) {
+    id: "object-if-none-match",
+    title: "creates only what is not there with ifNoneMatch",
+    async run({ store, base }) {
       const uri = joinKey(base, "once");
       await store.put(uri, "first", { ifNoneMatch: "*" });
       await assert.rejects(store.put(uri, "second", { ifNoneMatch: "*" }), (error) => ConflictError.isInstance(error));
@@ -116,8 +147,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "replaces only the version asked for with ifMatch",
-    async run(store, base) {
+    id: "object-if-match",
+    title: "replaces only the version asked for with ifMatch",
+    async run({ store, base }) {
       const uri = joinKey(base, "cas");
       await assert.rejects(store.put(uri, "x", { ifMatch: "never-seen" }), (error) => ConflictError.isInstance(error));
       assert.equal(await store.head(uri), undefined);
@@ -133,8 +165,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "never repeats an etag, also for the same bytes in quick succession",
-    async run(store, base) {
+    id: "object-etags",
+    title: "never repeats an etag, also for the same bytes in quick succession",
+    async run({ store, base }) {
       const uri = joinKey(base, "aba");
       const seen = new Set<string>();
       for (let n = 0; n < 60; n += 1) seen.add((await store.put(uri, n % 2 === 0 ? "aaaa" : "bbbb")).etag);
@@ -142,8 +175,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "loses no update of concurrent read-modify-write",
-    async run(store, base) {
+    id: "object-no-lost-update",
+    title: "loses no update of concurrent read-modify-write",
+    async run({ store, base }) {
       const uri = joinKey(base, "counter");
       await store.put(uri, "0");
       await Promise.all(
@@ -164,8 +198,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "shows a reader whole objects only",
-    async run(store, base) {
+    id: "object-whole",
+    title: "shows a reader whole objects only",
+    async run({ store, base }) {
       const uri = joinKey(base, "whole");
       const bodies = ["a", "b", "c"].map((letter) => letter.repeat(300_000));
       await store.put(uri, bodies[0] ?? "");
@@ -179,8 +214,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "lists in byte order, by prefix, after a place, with sizes and etags as head tells",
-    async run(store, base) {
+    id: "object-list",
+    title: "lists in byte order, by prefix, after a place, with sizes and etags as head tells",
+    async run({ store, base }) {
       const names = ["b/x", "a-1", "a/2/y", "a/1", "a.txt", "a", "ab", "c", "b/x.y"].filter((name) => !(name === "a"));
       for (const name of names) await store.put(joinKey(base, name), name);
       const all = await keys(store, base);
@@ -210,8 +246,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "keeps odd names through put, list, get and delete",
-    async run(store, base) {
+    id: "object-odd-names",
+    title: "keeps odd names through put, list, get and delete",
+    async run({ store, base }) {
       for (const name of ODD_NAMES) await store.put(joinKey(base, `${name}/${name}`), name);
       const found = await keys(store, base);
       assert.deepEqual([...found].sort(), ODD_NAMES.map((name) => `${name}/${name}`).sort());
@@ -222,8 +259,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "deletes one object and not its neighbours",
-    async run(store, base) {
+    id: "object-delete",
+    title: "deletes one object and not its neighbours",
+    async run({ store, base }) {
       for (const key of ["run1/a", "run10/a", "run1/b"]) await store.put(joinKey(base, key), key);
       await store.delete(joinKey(base, "run1/a"));
       await store.delete(joinKey(base, "run1/a"));
@@ -231,8 +269,9 @@ export const objectStoreCases: StoreCase[] = [
     },
   },
   {
-    name: "rejects with the signal's own reason",
-    async run(store, base) {
+    id: "object-abort",
+    title: "rejects with the signal's own reason",
+    async run({ store, base }) {
       const reason = new Error("enough");
       const signal = AbortSignal.abort(reason);
       const same = (error: unknown): boolean => error === reason;
@@ -246,4 +285,92 @@ export const objectStoreCases: StoreCase[] = [
       assert.equal(await store.head(joinKey(base, "y")), undefined);
     },
   },
+  {
+    id: "object-two-clients",
+    title: "two clients of one store are one store: create-only has one winner, versions count for both",
+    async run({ store, base, again }) {
+      if (again === undefined) throw new CannotSay("not-provable", "hook again (a second client of the same store) is missing");
+      const other = await again();
+      const uri = joinKey(base, "shared");
+      const tries = await Promise.allSettled([store, other, store, other].map((one, n) => one.put(uri, `${n}`, { ifNoneMatch: "*" })));
+      assert.equal(tries.filter(({ status }) => status === "fulfilled").length, 1, "Create-only by two clients must have one winner.");
+      const { etag } = (await other.head(uri)) ?? { etag: "" };
+      await store.put(uri, "newer", { ifMatch: etag });
+      await assert.rejects(other.put(uri, "late", { ifMatch: etag }), (error) => ConflictError.isInstance(error));
+      assert.equal(text(await other.get(uri)), "newer");
+    },
+  },
+  {
+    id: "object-list-pages",
+    title: "a listing of three pages is whole and in order",
+    async run({ store, base, pageSize }) {
+      if (pageSize === undefined) throw new CannotSay("not-provable", "pageSize of the subject is missing");
+      const names = Array.from({ length: pageSize * 2 + 1 }, (_, n) => `n${String(n).padStart(6, "0")}`);
+      for (const name of names) await store.put(joinKey(base, name), "");
+      assert.deepEqual(await keys(store, base), names);
+      const middle = names[pageSize] ?? "";
+      assert.deepEqual(await keys(store, base, asFolder(base), joinKey(base, middle)), names.slice(pageSize + 1));
+    },
+  },
+  {
+    id: "object-host-access",
+    title: "tells the host how to reach it, with secrets apart from settings",
+    async run({ store, base, secrets = [] }) {
+      for (const mode of ["read", "write"] as const) {
+        const access = await store.hostAccess(base, { mode, ttlMs: 3_600_000 }).catch((error: unknown) => {
+          if (!UnsupportedCapabilityError.isInstance(error)) throw error;
+          throw new CannotSay("not-applicable", "hosts cannot reach this store, and it says so");
+        });
+        assert.ok(["s3", "file", "command"].includes(access.kind), `The kind ${access.kind} is not known to the host agent.`);
+        assert.equal(access.kind === "command", access.command !== undefined, 'kind "command" and a command belong together.');
+        const open = JSON.stringify([access.settings, access.command ?? ""]);
+        for (const secret of [...secrets, ...Object.values(access.secrets)])
+          assert.ok(secret === "" || !open.includes(secret), "A secret stands among the settings, which are logged.");
+        assert.ok(access.expiresAt === undefined || Number.isFinite(Date.parse(access.expiresAt)), "expiresAt is no time.");
+      }
+    },
+  },
+  {
+    id: "object-errors",
+    title: "errors are runctl errors and show no secret",
+    async run({ store, base, secrets = [] }) {
+      const errors: unknown[] = [];
+      const keep = (error: unknown): void => void errors.push(error);
+      await store.get(joinKey(base, "missing")).catch(keep);
+      await store.put(joinKey(base, "x"), "x", { ifMatch: "none" }).catch(keep);
+      await store.put(joinKey(base, "y"), { file: "/no/such/file/of/anybody" }).catch(keep);
+      await (async () => store.head("no-such-scheme://x/y"))().catch(keep);
+      assert.equal(errors.length, 4, "A missing object, a wrong version, a missing file and another scheme are errors, all four.");
+      for (const error of errors) {
+        assert.ok(RunctlError.is(error), `It threw the raw error ${String(error)}.`);
+        for (const secret of secrets)
+          assert.ok(secret === "" || !`${error.message}${JSON.stringify(error)}`.includes(secret), "An error shows a secret.");
+      }
+      assert.equal(await store.head(joinKey(base, "x")), undefined);
+      assert.equal(await store.head(joinKey(base, "y")), undefined, "A put that failed left an object.");
+    },
+  },
 ];
+
+const KIND: StoreKind<ObjectStoreSubject> = {
+  kind: "object-store",
+  cases: objectStoreCases,
+  nameOf: ({ store }) => store.scheme,
+  close: async () => undefined,
+};
+
+/**
+ * Registers every rule for object stores with a test runner.
+ * @throws ConfigurationError when no runner is found.
+ */
+export function testObjectStore(factory: StoreFactory<ObjectStoreSubject>, options: TestStoreOptions = {}): void {
+  registerStore(KIND, factory, options);
+}
+
+/** Runs every rule for object stores without a runner. Writes below `base` only. */
+export function runObjectStoreConformance(
+  factory: StoreFactory<ObjectStoreSubject>,
+  options: StoreConformanceOptions = {},
+): Promise<ConformanceReport> {
+  return runStore(KIND, factory, options);
+}
