@@ -5,7 +5,7 @@ import { pathToFileUri } from "../storage/file-uri.ts";
 import { schemeOf } from "../storage/location.ts";
 import type { DriverPort } from "./driver-port.ts";
 import { limitsOf } from "./execute-plan.ts";
-import { type AttemptRecord, machineOf } from "./run-state.ts";
+import { type AttemptRecord, type MachineRecord, machineOf, type RunState } from "./run-state.ts";
 import { runKey } from "./store-keys.ts";
 
 /** Keys given to a host live this long; the controller renews them where they expire earlier than the run. */
@@ -14,6 +14,8 @@ const ACCESS_TTL_MS = 12 * 3600_000;
 const FEED_SECONDS = 15 * 60;
 const FIRST_FEED_SECONDS = 45 * 60;
 const DEFAULT_STOP_GRACE_SECONDS = 30;
+/** An attempt that is over waits this long for a controller: as long as a guardian waits for a feed. */
+const UNATTENDED_SECONDS = FEED_SECONDS;
 
 interface Stores {
   list: AttemptFile["stores"];
@@ -78,8 +80,7 @@ export async function attemptFile(
       stop: hooks?.stop ?? null,
       terminate: hooks?.terminate ?? null,
     },
-    // The controller ends machines; the host does it by itself only when its limits say that nobody is left.
-    endPolicy: { action: "none", afterSeconds: 0 },
+    endPolicy: endPolicyOf(state, machine),
     exclusive: !spec.share,
     distributed: distributed ? { nodes: spec.resources.nodes, nodeRank: 0, processesPerNode: processes, rendezvous: "" } : null,
     container: containerPart(driver),
@@ -87,6 +88,17 @@ export async function attemptFile(
     traceparent: context.traceparent(state.runId) ?? null,
   };
   return { file, storeSecrets: stores.secrets };
+}
+
+/**
+ * A living controller ends machines within seconds, or plans the next attempt on them. When none is there, the host carries the
+ * policy out by itself: a machine that is done must not idle, paid, until its hard limit.
+ */
+function endPolicyOf(state: RunState, machine: MachineRecord): AttemptFile["endPolicy"] {
+  const policy = state.spec.onEnd ?? "terminate";
+  if (!machine.owned || policy === "keep") return { action: "none", afterSeconds: 0 };
+  if (typeof policy === "object") return { action: policy.then, afterSeconds: policy.afterMs / 1000 + UNATTENDED_SECONDS };
+  return { action: policy, afterSeconds: UNATTENDED_SECONDS };
 }
 
 function argvOf(spec: DriverPort["state"]["spec"]): string[] {

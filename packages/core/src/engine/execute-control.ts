@@ -15,7 +15,11 @@ export async function control(driver: DriverPort, attempt: number, command: Cont
   const session = await provider.connect(machine, { signal: driver.signal });
   try {
     await driver.gate();
-    await driver.context.host.control(session, driver.runId, attempt, command);
+    const { host } = driver.context;
+    // Suspended is not over: its machine is stopped by us and started again, and does not end itself while it waits for that.
+    if (command.op === "stop" && command.cause === "suspend")
+      await host.control(session, driver.runId, attempt, { op: "end-policy", action: "none", afterSeconds: 0 });
+    await host.control(session, driver.runId, attempt, command);
   } finally {
     await session.close();
   }

@@ -191,6 +191,24 @@ describe.concurrent("ending a training", () => {
     expect(host.json(attempt, "ended")).toMatchObject({ action: "terminate", problem: null });
   });
 
+  it("the end policy leaves a machine on which another attempt works", async ({ host }) => {
+    const mark = join(host.home, "ended-mark");
+    const over = host.attempt({
+      hooks: { notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark}'` },
+      endPolicy: { action: "terminate", afterSeconds: 4 },
+    });
+    await host.start(over);
+    await host.final(over);
+    const next = host.attempt({ attempt: 2, argv: ["sh", "-c", IGNORES] });
+    await host.start(next);
+    await host.log(next, "up");
+    await until("the policy was carried out", () => host.json(over, "ended"));
+    expect(host.json(over, "ended")).toMatchObject({ problem: "another attempt works on this machine" });
+    expect(existsSync(mark)).toBe(false);
+    await host.client.control(host.session, "run1", 2, { op: "cancel" });
+    await host.final(next);
+  });
+
   it("commands are executed in order, once each, and nonsense is answered", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", IGNORES] });
     await host.start(attempt);

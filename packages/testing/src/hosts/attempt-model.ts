@@ -23,6 +23,8 @@ export interface AttemptPort {
   releaseHost(attempt: AttemptModel): void;
   /** Is another attempt's guardian alive here? */
   hasOtherGuardian(attempt: AttemptModel): boolean;
+  /** Is there an attempt beside it that is not over? */
+  isUsedByAnother(attempt: AttemptModel): boolean;
   notice(): { action: string; at: string | null } | undefined;
   noticeSince(): number;
   runHook(hook: string): Promise<void>;
@@ -248,6 +250,9 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
   }
   runHook(hook: string): Promise<void> {
     return this.#port.runHook(hook);
+  }
+  isUsedByAnother(): boolean {
+    return this.#port.isUsedByAnother(this);
   }
 
   isFed(): boolean {

@@ -225,6 +225,8 @@ export class SimulatedHost implements MachineHost {
       isOnline: () => this.context.isOnline(),
       takeHost: (attempt) => this.#takeHost(attempt),
       releaseHost: (attempt) => void this.#holders.delete(attempt),
+      isUsedByAnother: (attempt) =>
+        [...this.#live.values()].some((other) => other !== attempt && other.guardianIsAlive && other.disk.final === undefined),
       hasOtherGuardian: (attempt) => [...this.#live.values()].some((other) => other !== attempt && other.guardianIsAlive),
       notice: () => this.#notice,
       noticeSince: () => this.#noticeSince,

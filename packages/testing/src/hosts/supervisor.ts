@@ -39,6 +39,7 @@ export interface SupervisorHost {
   /** Since when, monotonic. */
   noticeSince(): number;
   runHook(hook: string): Promise<void>;
+  isUsedByAnother(): boolean;
 }
 
 type Phase = HostStatus["phase"];
@@ -486,7 +487,7 @@ export class Supervisor {
     }
     if (now < this.#policySince + afterSeconds * 1000 || now < this.#policyNext) return;
     const hook = this.#disk.file.hooks[action];
-    if (hook === null) {
+    if (hook === null || this.#host.isUsedByAnother()) {
       this.#mark(action);
       return;
     }

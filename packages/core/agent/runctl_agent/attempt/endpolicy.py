@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 
 from .. import procs
 from ..records import iso_now, write_record
+from .revive import running
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class EndPolicy:
         now = procs.uptime()
         if now < self._since + float(policy["afterSeconds"]) or now < self._next:
             return False
+        if self._is_used():
+            return self._mark(action, "another attempt works on this machine")
         hook = self._hooks.get(action)
         if hook is None:
             return self._mark(action, "the provider has no hook for it")
@@ -40,6 +44,16 @@ class EndPolicy:
         self._next = now + RETRY_SECONDS
         problem = self._run(hook)
         return self._mark(action, problem) if problem is None or self._tries >= TRIES else False
+
+    def _is_used(self) -> bool:
+        """Does another attempt work here, one that is not over? Its own policy ends the machine, then."""
+        for pid in glob.glob(os.path.join(glob.escape(self._dir), "..", "..", "*", "*", "guardian.pid")):
+            other = os.path.dirname(pid)
+            if os.path.samefile(other, self._dir) or os.path.exists(os.path.join(other, "final.json")):
+                continue
+            if running(pid):
+                return True
+        return False
 
     def _run(self, hook: str) -> "str | None":
         import subprocess
