@@ -180,6 +180,11 @@ export class VirtualClock implements Clock {
     return made;
   }
 
+  /** All simulated processes so far, dead ones too. */
+  get processes(): readonly ProcessClock[] {
+    return [...this.#processes.values()];
+  }
+
   /** Adds lines to the report of a stuck world. Returns how to take them back. */
   explain(lines: () => readonly string[]): () => void {
     this.#explainers.add(lines);

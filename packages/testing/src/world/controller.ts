@@ -1,4 +1,5 @@
-import type { Runctl } from "@runctl/core";
+import type { Runctl, StateStore } from "@runctl/core";
+import type { ObjectStore } from "@runctl/core/provider";
 import type { ProcessClock } from "../clock/process-clock.ts";
 import type { Gate } from "./gate.ts";
 
@@ -7,15 +8,21 @@ export class Controller {
   readonly name: string;
   /** The public library, with everything it does to the world behind this process's gate. */
   readonly runctl: Runctl;
+  /** The state as this process sees it, unsynced appends of its own included. */
+  readonly state: StateStore;
+  /** The world's store as this process sees it. */
+  readonly store: ObjectStore;
   /** Resolves when it is dead, and the effect it died in, if that was to be applied, has taken place. */
   readonly death: Promise<void>;
   readonly #gate: Gate;
   readonly #clock: ProcessClock;
 
   /** Made by `world.controller()`. */
-  constructor(parts: { name: string; runctl: Runctl; gate: Gate; clock: ProcessClock }) {
+  constructor(parts: { name: string; runctl: Runctl; state: StateStore; store: ObjectStore; gate: Gate; clock: ProcessClock }) {
     this.name = parts.name;
     this.runctl = parts.runctl;
+    this.state = parts.state;
+    this.store = parts.store;
     this.death = parts.gate.death;
     this.#gate = parts.gate;
     this.#clock = parts.clock;

@@ -21,10 +21,12 @@ export interface GatedStateOptions {
   state: WorldState;
   gate: Gate;
   clock: Clock;
-  /** The process's computer in its signs of life, so that it is never taken for the process that runs the tests. */
+  /** The process's computer in its signs of life. */
   host: string;
   /** "dropped": appends that need not be durable stay in the process's memory for 50 ms and die with it. "kept": they are written at once. */
   unsynced: "dropped" | "kept";
+  /** A fresh folder for the process's temporary files. */
+  scratch: () => string;
   /** Sessions of processes that everybody can see to be dead. */
   isSeenDead: (session: string) => boolean;
   onSession: (session: string) => void;
@@ -128,19 +130,23 @@ export function gatedState(options: GatedStateOptions): StateStore {
     },
     compact: (stream, summary) =>
       gate.call("state", "compact", stream, true, async () => {
-        write(stream, []);
+        if ((held.get(stream)?.events.length ?? 0) > 0) write(stream, []);
         await state.compact(stream, summary);
       }),
     beat(beat) {
       options.onSession(beat.session);
-      return gate.call("state", "beat", beat.session, true, () =>
-        state.beat({ ...beat, host: options.host, bootId: options.host, startTime: "" }),
-      );
+      // The process that simulates is alive as long as anybody looks: a simulated one must not be taken for it.
+      const own = beat.pid === process.pid ? { ...beat, host: options.host, bootId: options.host, startTime: "" } : beat;
+      return gate.call("state", "beat", beat.session, true, () => state.beat(own));
     },
     beats: () =>
       gate.call("state", "beats", "", false, async () => (await state.beats()).filter((beat) => !options.isSeenDead(beat.session))),
     endSession: (session) => gate.call("state", "endSession", session, true, () => state.endSession(session)),
     watch: (onChange) => state.watch((stream) => gate.deliver(() => onChange(stream))),
+    /** Another one each time: a cache from an earlier call would make a history depend on the real disk's times. */
+    get dataDir() {
+      return options.scratch();
+    },
     close: async () => undefined,
   };
 }

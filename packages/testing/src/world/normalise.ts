@@ -1,5 +1,6 @@
 // The ids of core: see randomId in core's util/random.ts.
-const RANDOM_ID = /(?<![0-9A-Za-z])[23456789bcdfghjkmnpqrstvwxyz]{16,32}(?![0-9A-Za-z])/g;
+// A SHA-256 in lower-case hex is one as well: what it is made of holds ids.
+const RANDOM_ID = /(?<![0-9A-Za-z])(?:[23456789bcdfghjkmnpqrstvwxyz]{16,32}|[0-9a-f]{64})(?![0-9A-Za-z])/g;
 
 /**
  * Replaces random ids by their place in the order of first appearance, and known texts by what they stand for: two histories that

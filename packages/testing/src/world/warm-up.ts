@@ -1,6 +1,6 @@
 import { memoryState, memoryStore, Runctl } from "@runctl/core";
 import type { TrainingProvider } from "@runctl/core/provider";
-import { acquireProject } from "./project-folder.ts";
+import { acquireFolder } from "./project-folder.ts";
 
 /** Sells nothing. */
 const NOTHING: TrainingProvider = {
@@ -37,7 +37,7 @@ export function warmUp(): Promise<void> {
 }
 
 async function load(): Promise<void> {
-  const project = acquireProject();
+  const folder = acquireFolder();
   const runctl = new Runctl({
     providers: [NOTHING],
     state: memoryState(),
@@ -47,10 +47,10 @@ async function load(): Promise<void> {
     user: "warm",
   });
   try {
-    await runctl.plan({ script: `${project.root}/train.py`, dependencies: "none" });
+    await runctl.plan({ script: `${folder.root}/train.py`, dependencies: "none" });
     await runctl.runs.get("none").catch(() => undefined);
   } finally {
     await runctl.close();
-    project.release();
+    folder.release();
   }
 }

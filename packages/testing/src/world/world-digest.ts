@@ -2,7 +2,7 @@ import { sha256Hex } from "@runctl/core/provider";
 import { Normaliser } from "./normalise.ts";
 import type { World } from "./world.ts";
 
-/** Objects up to this size go in as text, so that the ids in them are normalised; larger ones by their bytes. */
+/** Objects up to this size go in as text, so that the ids in them are normalised; larger ones by their bytes (upper case: no id). */
 const TEXT_BYTES = 256 * 1024;
 
 /** Everything of a world that outlives processes, ids normalised, one thing a line. */
@@ -18,7 +18,7 @@ export function describeWorld(world: World, withTime: boolean): { text: string; 
   for (const uri of world.store.uris) {
     const bytes = world.store.peek(uri);
     if (bytes === undefined) continue;
-    const content = bytes.byteLength > TEXT_BYTES ? `sha256 ${sha256Hex(bytes)}` : Buffer.from(bytes).toString("latin1");
+    const content = bytes.byteLength > TEXT_BYTES ? `sha256 ${sha256Hex(bytes).toUpperCase()}` : Buffer.from(bytes).toString("latin1");
     lines.push(`${uri} ${content}`);
   }
   for (const cloud of world.clouds) {

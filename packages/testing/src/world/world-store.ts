@@ -8,6 +8,7 @@ import {
   type ObjectStore,
   type PutBody,
   type PutOptions,
+  StorageError,
   ValidationError,
 } from "@runctl/core/provider";
 import { SortedKeys } from "./sorted-keys.ts";
@@ -45,7 +46,7 @@ export class WorldStore implements ObjectStore {
   async put(uri: string, body: PutBody, options: PutOptions = {}): Promise<{ etag: string }> {
     at(uri);
     const bytes =
-      typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? Uint8Array.from(body) : await readFile(body.file);
+      typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? Uint8Array.from(body) : await contentOf(body.file);
     options.signal?.throwIfAborted();
     const current = this.#objects.get(uri);
     if (options.ifNoneMatch === "*" && current !== undefined) throw conflict(uri, "It exists already.");
@@ -98,6 +99,19 @@ function at(uri: string): string {
     what: `${JSON.stringify(uri)} is not an object of the world's store.`,
     fix: ['Use for example "memory://world/a.txt".'],
   });
+}
+
+async function contentOf(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new StorageError({
+      what: `${file} cannot be read.`,
+      fix: ["Check the path and its permissions."],
+      context: { path: file },
+      cause,
+    });
+  }
 }
 
 function conflict(uri: string, why: string): ConflictError {

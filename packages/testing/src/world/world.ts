@@ -15,7 +15,7 @@ import { Gate, type LateEffect } from "./gate.ts";
 import { gatedProvider } from "./gated-provider.ts";
 import { gatedState } from "./gated-state.ts";
 import { gatedStore } from "./gated-store.ts";
-import { acquireProject } from "./project-folder.ts";
+import { acquireFolder, type WorldFolder } from "./project-folder.ts";
 import { warmUp } from "./warm-up.ts";
 import { describeWorld } from "./world-digest.ts";
 import { WorldState } from "./world-state.ts";
@@ -82,7 +82,7 @@ export class World implements Disposable {
   readonly #controllers: Array<{ controller: Controller; gate: Gate }> = [];
   readonly #late: LateEffect[] = [];
   readonly #deadSessions = new Set<string>();
-  readonly #folder: { root: string; release(): void };
+  readonly #folder: WorldFolder;
   #states = 0;
   #calls = 0;
 
@@ -93,7 +93,7 @@ export class World implements Disposable {
     this.random = new SeededRandom(options.seed);
     this.store = new WorldStore({ clock: this.clock });
     this.state = this.#newState();
-    this.#folder = acquireProject();
+    this.#folder = acquireFolder();
     const host = simulatedHost(options.job ?? {}, { clock: this.clock, store: this.store, records: this.hosts });
     this.clouds = (options.clouds ?? [{}]).map(
       (cloud, index) =>
@@ -158,13 +158,15 @@ export class World implements Disposable {
       clock: process.clock,
       host: name,
       unsynced: this.#options.unsynced ?? "dropped",
+      scratch: () => this.#folder.scratch(),
       isSeenDead: (session) => this.#options.sameComputer === true && this.#deadSessions.has(session),
       onSession: (session) => void (sessions.includes(session) || sessions.push(session)),
     });
+    const store = gatedStore(this.store, gate);
     const runctl = new Runctl({
       store: "memory://world/",
       ...options.runctl,
-      stores: [gatedStore(this.store, gate), ...(options.runctl?.stores ?? [])],
+      stores: [store, ...(options.runctl?.stores ?? [])],
       providers: providers.map((provider) => gatedProvider(provider, gate)),
       project: options.project ?? "world",
       user: options.user ?? "ada",
@@ -172,7 +174,7 @@ export class World implements Disposable {
       clock: process.clock,
       random: this.random.fork(name),
     });
-    const controller = new Controller({ name, runctl, gate, clock: process });
+    const controller = new Controller({ name, runctl, state, store, gate, clock: process });
     this.#controllers.push({ controller, gate });
     return controller;
   }
