@@ -75,7 +75,10 @@ function arming(state: RunState, attempt: AttemptRecord, env: DecideEnv, look: C
     return { commands: [{ do: "call-off", key: `call-off/${n}`, attempt: n, outcome, cause }, look], wakeAt: asked };
   }
   // No host counts yet: until then the money is ours to watch.
-  const givenUpAt = Date.parse(attempt.plannedAt) + Math.min(ARM_TIMEOUT_MS, attempt.allowance.hardSeconds * 1000);
+  const planned = Date.parse(attempt.plannedAt);
+  // A process that slept, or came later, has not tried yet.
+  const tried = Math.max(planned, Date.parse(state.leaseAt ?? attempt.plannedAt));
+  const givenUpAt = Math.min(tried + ARM_TIMEOUT_MS, planned + attempt.allowance.hardSeconds * 1000);
   if (env.now >= givenUpAt) return { commands: [endAttempt(state, n, "lost", "not-reachable", env.now)] };
   return { commands: [{ do: "start-host", key, attempt: n }, look], wakeAt: givenUpAt };
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { at, BOUGHT, intent, MACHINE_ID, machine, OFFER, planned, started, stateAfter, T0 } from "../../test/support/run-fixtures.ts";
 import type { DecideEnv, Decision } from "./commands.ts";
 import { decide } from "./decide.ts";
+import { evolve } from "./evolve.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { timeOf } from "./result.ts";
 import type { RunState } from "./run-state.ts";
@@ -53,6 +54,31 @@ describe("decide, at the edges", () => {
     const since = { ...state, wantingSince: state.wantingSince };
     expect(since.wantingSince).toBeDefined();
     expect(late > (since.wantingSince ?? "9")).toBe(true);
+  });
+
+  it("P-01: time in which nobody drove is no time spent looking for capacity, or waiting for a machine's end", () => {
+    const later = (events: RunLogEvent[], seconds: number, event: RunLogEvent): RunState =>
+      evolve(stateAfter(events), { seq: events.length + 1, at: at(seconds), session: "s2", event });
+    const refused: RunLogEvent = { type: "intent-unavailable", intentId: "i1", pools: [] };
+    const taken: RunLogEvent = { type: "lease-taken", session: "s2" };
+    const searching = later([...BOUGHT.slice(0, 2), refused], 7200, taken);
+    expect(keys(searching, 7201)).toEqual(["buy"]);
+    // A visit every ten minutes is one search: it ends.
+    expect(keys(later([...BOUGHT.slice(0, 2), refused], 600, taken), 4000)).toEqual(["run-ended"]);
+    const asked: RunLogEvent = { type: "machine-end-asked", machineId: MACHINE_ID, action: "terminate" };
+    const over: RunLogEvent = {
+      type: "attempt-ended",
+      attempt: 1,
+      outcome: "succeeded",
+      cause: "exit",
+      endedAt: at(7),
+      evidence: "told-by-host",
+    };
+    const ending = later([...BOUGHT, planned(1), ...started(1, 6), over, asked], 7200, taken);
+    expect(keys(ending, 7201)).not.toContain("run-ended");
+    expect(keys(ending, 7261)).toContain("run-ended");
+    const unarmed = later([...BOUGHT, { ...planned(1), allowance: { seconds: null, hardSeconds: 90_000 } } as RunLogEvent], 7200, taken);
+    expect(keys(unarmed, 7201)).toContain("start-host/1");
   });
 
   it("an outcome that stays unknown is asked about with growing pauses", () => {

@@ -64,7 +64,8 @@ export function endingCommands(
     commands.push({ do: "prune", key: "prune" });
   }
   if (state.ended === undefined) {
-    const patienceEnds = waitedSince + CONFIRM_PATIENCE_MS;
+    // A process that slept, or came later, has not looked yet.
+    const patienceEnds = Math.max(waitedSince, Date.parse(state.leaseAt ?? state.createdAt)) + CONFIRM_PATIENCE_MS;
     if (pending === 0 && unbilled.length > 0 && env.now < billBy) {
       wakes.push(billBy);
     } else if (pending === 0) {

@@ -2,6 +2,9 @@ import { formatRef } from "../provider/resource.ts";
 import type { LoggedEvent, RunLogEvent } from "./log-events.ts";
 import { type AttemptRecord, heardKey, type IntentState, type MachineRecord, type RunState, type RunVolume } from "./run-state.ts";
 
+/** A run without a driver for longer than this was left alone. */
+const UNATTENDED_MS = 15 * 60_000;
+
 /**
  * Folds one event into the state. Pure: same log, same state, on any machine at any time.
  * Unknown event types (a newer runctl wrote them) change nothing but the version.
@@ -13,6 +16,7 @@ export function evolve(state: RunState | undefined, logged: LoggedEvent): RunSta
     return created(event, at);
   }
   const next: RunState = { ...state, version: seq + 1, lastEventAt: at };
+  if (event.type === "lease-taken") takeLease(next, at, state.lastEventAt);
   apply(next, event, at);
   return next;
 }
@@ -278,6 +282,14 @@ function applyRequest(state: RunState, event: Extract<RunLogEvent, { type: "user
 function changeIntent(state: RunState, id: string, change: Partial<IntentState>): void {
   const known = state.intents[id];
   if (known !== undefined) state.intents = { ...state.intents, [id]: { ...known, ...change } };
+}
+
+/** Time in which nobody tried is not taken off the time to look for capacity. Short gaps are: a cron job's visits are one search. */
+function takeLease(next: RunState, at: string, lastEventAt: string): void {
+  next.leaseAt = at;
+  const gap = Date.parse(at) - Date.parse(lastEventAt);
+  if (next.wantingSince === undefined || gap < UNATTENDED_MS) return;
+  next.wantingSince = new Date(Date.parse(next.wantingSince) + gap).toISOString();
 }
 
 function changeVolume(state: RunState, change: Partial<RunVolume> & Pick<RunVolume, "index">): void {

@@ -277,8 +277,11 @@ export class RunDriver implements DriverPort {
     const { clock, random, logger } = this.context;
     const version = this.state.version;
     try {
-      if (command.do === "append") await this.decided(command.events, version);
-      else await execute(this, command);
+      if (command.do === "append") {
+        // A process that slept decides on what it knew before: it takes its lease anew first, and then looks again.
+        await this.gate();
+        await this.decided(command.events, version);
+      } else await execute(this, command);
       if (work.failures >= ALARM_AFTER) await this.#clearTrouble(command);
       work.failures = 0;
       if (this.state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;

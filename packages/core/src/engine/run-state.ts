@@ -107,6 +107,8 @@ export interface RunState {
     | undefined;
   /** The session that may drive. */
   lease?: string | undefined;
+  /** When it was last taken, also by a process that woke and took it again: nobody looked or tried before. */
+  leaseAt?: string | undefined;
   requests: { stop?: StampedRequest | undefined; cancel?: StampedRequest | undefined; suspend?: StampedRequest | undefined };
   intents: Record<string, IntentState>;
   machines: Record<string, MachineRecord>;
