@@ -32,6 +32,8 @@ export class AttemptDisk {
   exit: (HostExit & { spawnError?: string | undefined }) | undefined;
   final: HostFinal | undefined;
   isDone = false;
+  /** The job came to its own end, and wrote its outputs. */
+  isWhole = false;
   /** The newest finished save that no supervisor has seen. */
   unseenSave: number | undefined;
   /** The agent gave up the hook that ends the machine: it is another run's. */

@@ -379,7 +379,8 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
         else this.disk.unseenSave = event.step;
         continue;
       }
-      this.disk.isDone ||= event.done;
+      this.disk.isWhole ||= event.isWhole;
+      this.disk.isDone ||= event.isWhole && this.disk.job?.doneFile === true;
       const { code, signal } = event;
       const endedUptime = (event.at - this.power.bootedAt) / 1000;
       this.disk.exit = { code, signal, endedUptime, endedAt: new Date(wall).toISOString() };

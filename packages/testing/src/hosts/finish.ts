@@ -92,6 +92,7 @@ interface LastPort {
   publisher: PublisherModel | undefined;
   giveUpAt: number;
   now(): number;
+  emit(event: Record<string, unknown>): void;
 }
 
 /** attempt/finish.py: checkpoints, outputs, logs, the exit record. What fails is named in `lost`; the end comes all the same. */
@@ -128,11 +129,15 @@ function isFailed(ending: Ending): boolean {
 
 /** uploads/outputs.py, at the end only. A job that did not come to its end has written none. */
 async function uploadOutputs(ending: Ending, port: LastPort, lost: string[]): Promise<HostFinal["outputs"]> {
-  const { file, runner, job } = port.disk;
+  const { file, runner, job, isWhole } = port.disk;
   if (runner === undefined) return [];
-  const written = !isFailed(ending) ? Object.entries(job?.outputs ?? {}) : [];
+  const written = isWhole ? Object.entries(job?.outputs ?? {}) : [];
   const sources = [{ from: "output", store: 0, key: `${file.runPrefix}outputs/`, when: "always" as const }, ...file.outputs];
   const report: HostFinal["outputs"] = [];
+  const total = written.reduce((sum, [, text]) => sum + Buffer.byteLength(text), 0);
+  const progress = (done: number, detail: string | null): void =>
+    port.emit({ type: "progress", operation: "transfer", done, total, unit: "bytes", detail });
+  let moved = 0;
   for (const source of sources) {
     if (source.when === "end" && isFailed(ending)) {
       report.push({ from: source.from, to: source.key, files: 0, sizeBytes: 0 });
@@ -150,6 +155,9 @@ async function uploadOutputs(ending: Ending, port: LastPort, lost: string[]): Pr
         await store.put(key, text);
         files += 1;
         sizeBytes += Buffer.byteLength(text);
+        moved += Buffer.byteLength(text);
+        // The agent tells it twice a second at most; nothing takes that long here.
+        if (moved === Buffer.byteLength(text)) progress(moved, path);
       } catch (error) {
         if (!(error instanceof StoreFailure)) throw error;
         lost.push(`${path}: ${error.message}`);
@@ -157,6 +165,7 @@ async function uploadOutputs(ending: Ending, port: LastPort, lost: string[]): Pr
     }
     if (files > 0 || source.from !== "output") report.push({ from: source.from, to: source.key, files, sizeBytes });
   }
+  if (moved > 0) progress(moved, null);
   return report;
 }
 

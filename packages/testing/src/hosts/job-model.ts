@@ -26,6 +26,8 @@ export interface JobModel {
   failAt?: { step: number; code?: number | undefined; signal?: string | undefined } | undefined;
   /** Stands still after this step, deaf to signals, until it is killed. */
   hangAt?: number | undefined;
+  /** Stands still after this step, but hears signals: it waits for data, say. */
+  waitAt?: number | undefined;
   /** What the polite signal makes it do: save and exit, exit at once, or nothing. Default "save". */
   onSignal?: "save" | "exit" | "ignore" | undefined;
   /** Exit code after it was told to stop. Default 0. */
@@ -89,6 +91,7 @@ export interface ResolvedJob {
   exitCode: number;
   failAt: { step: number; code: number | null; signal: string | null } | undefined;
   hangAt: number | undefined;
+  waitAt: number | undefined;
   onSignal: "save" | "exit" | "ignore";
   stopExitCode: number;
   doneFile: boolean;
@@ -125,6 +128,7 @@ export function resolveJob(job: Job, circumstances: JobCircumstances): ResolvedJ
           ? { step: diskFullAt, code: 1, signal: null }
           : undefined,
     hangAt: model.hangAt,
+    waitAt: model.waitAt,
     onSignal: model.onSignal ?? "save",
     stopExitCode: model.stopExitCode ?? 0,
     doneFile: model.doneFile ?? false,

@@ -48,6 +48,7 @@ type State = "setup" | "training" | "finishing" | "policy" | "over";
 const NEVER = Number.POSITIVE_INFINITY;
 /** attempt/supervisor.py, attempt/notice.py, attempt/interruption.py. */
 const UPLOAD_MS = 110_000;
+const LEAST_UPLOAD_MS = 3_000;
 const NOTICE_EVERY_MS = 4_000;
 const SHARE_OF_TIME_LEFT = 0.7;
 const END_TRIES = 20;
@@ -154,7 +155,7 @@ export class Supervisor {
         return this.#isRecording ? NEVER : this.#giveUpAt;
       case "policy": {
         const { action, afterSeconds } = this.#disk.endPolicy;
-        return action === "none" ? host.now() : Math.max(this.#policyNext, this.#policySince + afterSeconds * 1000);
+        return action === "none" ? host.now() : Math.max(this.#policyNext, this.#policyAt(afterSeconds));
       }
       default:
         return NEVER;
@@ -415,8 +416,9 @@ export class Supervisor {
     const { exit, runner } = this.#disk;
     this.#ending = { cause, error, exit: cause === "reboot" ? undefined : exit, startedAt: runner?.startedAt ?? null };
     const now = host.now();
-    const hardAt = host.power.bootedAt + (this.#begun + this.#disk.allowance.hardSeconds) * 1000;
-    this.#giveUpAt = Math.max(hardAt, now) + UPLOAD_MS;
+    const hardAt = this.#hardAt();
+    // A budget has set time aside for the last uploads; other limits have not.
+    this.#giveUpAt = this.#disk.allowance.seconds === null ? Math.max(hardAt, now) + UPLOAD_MS : Math.max(hardAt, now + LEAST_UPLOAD_MS);
     const left = this.#secondsLeft(this.#until);
     // The machine goes away then: the last record has to be out before.
     if (left !== undefined) this.#giveUpAt = Math.min(this.#giveUpAt, now + Math.max(2, left - 3) * 1000);
@@ -435,6 +437,7 @@ export class Supervisor {
       publisher: this.#publisher,
       giveUpAt: this.#giveUpAt,
       now: () => this.#host.now(),
+      emit: (event) => this.#host.emit(event),
     });
     this.#host.wake();
   }
@@ -478,6 +481,15 @@ export class Supervisor {
     this.#policySince = this.#host.now();
   }
 
+  /** At the hard limit nothing is waited for any more: it is the budget's end. */
+  #policyAt(afterSeconds: number): number {
+    return Math.min(this.#policySince + afterSeconds * 1000, this.#hardAt());
+  }
+
+  #hardAt(): number {
+    return this.#host.power.bootedAt + Math.ceil((this.#begun + this.#disk.allowance.hardSeconds) * 1000);
+  }
+
   #tickPolicy(): void {
     const { action, afterSeconds } = this.#disk.endPolicy;
     const now = this.#host.now();
@@ -485,7 +497,7 @@ export class Supervisor {
       this.#mark(action);
       return;
     }
-    if (now < this.#policySince + afterSeconds * 1000 || now < this.#policyNext) return;
+    if (now < this.#policyAt(afterSeconds) || now < this.#policyNext) return;
     const hook = this.#disk.file.hooks[action];
     if (hook === null || this.#host.isUsedByAnother()) {
       this.#mark(action);

@@ -1,9 +1,9 @@
 import type { ResolvedJob } from "./job-model.ts";
 
-/** What happened inside the training, in order of time. `at` is monotonic milliseconds. */
+/** What happened inside the training, in order of time. `at` is monotonic milliseconds. `isWhole`: all its steps are done. */
 export type TrainingEvent =
   | { type: "saved"; at: number; step: number }
-  | { type: "exit"; at: number; code: number | null; signal: string | null; done: boolean };
+  | { type: "exit"; at: number; code: number | null; signal: string | null; isWhole: boolean };
 
 /**
  * One process of the modelled job, by time: nothing happens between its events, so nobody has to wake for a step. Whoever holds it
@@ -18,7 +18,7 @@ export class TrainingProcess {
   #savedStep: number;
   /** When `#step` was reached, or the save that follows it began. */
   #since: number;
-  #phase: "stepping" | "saving" | "hung" | "ended" = "stepping";
+  #phase: "stepping" | "saving" | "waiting" | "hung" | "ended" = "stepping";
   #stopping = false;
 
   /** `saves`: the attempt has a checkpoint folder. */
@@ -60,6 +60,7 @@ export class TrainingProcess {
     if (this.#phase !== "stepping") return next;
     const target = this.#target();
     const { failAt, hangAt } = this.#job;
+    // What ends or stops it there comes first.
     return target !== failAt?.step && target !== hangAt && this.#isSavedAt(target) ? next + this.#job.saveMs : next;
   }
 
@@ -82,7 +83,7 @@ export class TrainingProcess {
       return events;
     }
     this.#stopping = true;
-    if (this.#phase === "stepping") {
+    if (this.#phase === "stepping" || this.#phase === "waiting") {
       this.#settle(now);
       // Nothing new since the last save: there is nothing to write.
       if (this.#step === this.#savedStep) this.#exit(now, events, this.#job.stopExitCode, null, false);
@@ -113,12 +114,12 @@ export class TrainingProcess {
 
   /** The step at which something happens next. */
   #target(): number {
-    const { steps, saveEvery, saveAt, failAt, hangAt } = this.#job;
+    const { steps, saveEvery, saveAt, failAt, hangAt, waitAt } = this.#job;
     let target = steps;
     if (this.#saves) target = Math.min(target, saveAt.find((step) => step > this.#step) ?? target);
     if (this.#saves && saveEvery > 0) target = Math.min(target, (Math.floor(this.#step / saveEvery) + 1) * saveEvery);
     if (failAt !== undefined && failAt.step > this.#step) target = Math.min(target, failAt.step);
-    if (hangAt !== undefined && hangAt > this.#step) target = Math.min(target, hangAt);
+    for (const at of [hangAt, waitAt]) if (at !== undefined && at > this.#step) target = Math.min(target, at);
     return Math.max(target, this.#step);
   }
 
@@ -129,6 +130,7 @@ export class TrainingProcess {
       this.#phase = "stepping";
       this.#since = at;
       if (this.#stopping) this.#exit(at, events, this.#job.stopExitCode, null, false);
+      else if (this.#job.waitAt === this.#step) this.#phase = "waiting";
       else if (this.#step >= this.#job.steps) this.#finish(at, events);
       return;
     }
@@ -144,6 +146,7 @@ export class TrainingProcess {
       return;
     }
     if (this.#isSavedAt(this.#step)) this.#save(at, events);
+    else if (this.#job.waitAt === this.#step) this.#phase = "waiting";
     else if (this.#step >= steps) this.#finish(at, events);
   }
 
@@ -160,12 +163,12 @@ export class TrainingProcess {
   }
 
   #finish(at: number, events: TrainingEvent[]): void {
-    this.#exit(at, events, this.#job.exitCode, null, this.#job.doneFile);
+    this.#exit(at, events, this.#job.exitCode, null, true);
   }
 
-  #exit(at: number, events: TrainingEvent[], code: number | null, signal: string | null, done: boolean): void {
+  #exit(at: number, events: TrainingEvent[], code: number | null, signal: string | null, isWhole: boolean): void {
     this.#phase = "ended";
     this.#since = at;
-    events.push({ type: "exit", at, code, signal, done });
+    events.push({ type: "exit", at, code, signal, isWhole });
   }
 }
