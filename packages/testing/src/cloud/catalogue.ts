@@ -43,6 +43,7 @@ function makePool(
     type,
     market,
     price: priceFunction(price, start),
+    highestPrice: priceFunction(price, start).max,
     capacity: capacityFunction(capacity, start),
     maxPrice: own.findLast((change) => change.maxPrice !== undefined)?.maxPrice,
     hidePrice: own.findLast((change) => change.hidePrice !== undefined)?.hidePrice ?? false,
@@ -56,6 +57,8 @@ export interface OfferFacts {
   currency: string;
   canStop: (market: Pool["market"]) => boolean;
   noticeMs: number;
+  /** What spot machines cost follows the market while they run. */
+  spotFollowsMarket: boolean;
 }
 
 /** The pool as an offer at this moment. */
@@ -74,6 +77,10 @@ export function offerOf(pool: Pool, facts: OfferFacts, now: number): Offer {
     ...(pool.hidePrice
       ? {}
       : { pricePerHour: { amount, currency: facts.currency }, price: { source: "emulated price list", at: iso(now) } }),
+    // The bound a bill can reach: real ones are the price on demand, here the schedule knows.
+    ...(pool.market === "spot" && facts.spotFollowsMarket && !pool.hidePrice
+      ? { maxPricePerHour: { amount: pool.highestPrice, currency: facts.currency } }
+      : {}),
     ...(pool.maxPrice === undefined ? {} : { maxPricePerHour: { amount: pool.maxPrice, currency: facts.currency } }),
     can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.noticeMs > 0, endItself: true },
   };

@@ -37,7 +37,7 @@ export async function buy(caller: ClientParts, intent: Intent, signal: AbortSign
       (fault) => cloud.desk.sell(intent, caller, nodes, { fault, part: stepwise ? call : undefined }),
       { signal, region: intent.offers[0].region },
     );
-    if ("refused" in sale) {
+    if (!("machines" in sale)) {
       // All or none: what the earlier calls bought goes back.
       for (const machine of bought) await giveBack(caller, machine);
       return cloud.desk.outcome(sale);

@@ -70,16 +70,18 @@ export function clientVolumes(caller: ClientParts): ProviderVolumes {
 
 /** Volumes that the query names and that a listing of this moment shows. */
 export function listVolumes(caller: ClientParts, query: FindQuery): VolumeInfo[] {
+  if (query.kinds !== undefined && !query.kinds.includes("volume")) return [];
   const { cloud, account } = caller;
   const now = cloud.time.now();
-  return [...cloud.shelf.volumes.values()]
-    .filter((volume) => volume.account === account && volume.deletedAt === undefined && volume.visibleAt <= now)
+  return [...cloud.shelf.live]
+    .filter((volume) => volume.account === account && volume.visibleAt <= now)
     .map((volume) => showVolume(volume, cloud.name, now, cloud.rules.volumePerGibMonth, cloud.rules.currency))
     .filter((volume) => fits(volume, query));
 }
 
 /** Snapshots likewise. */
 export function listSnapshots(caller: ClientParts, query: FindQuery): ForeignOrOtherResource[] {
+  if (query.kinds !== undefined && !query.kinds.includes("snapshot")) return [];
   const { cloud, account } = caller;
   const now = cloud.time.now();
   return [...cloud.shelf.snapshots.values()]

@@ -3,9 +3,11 @@ import {
   defineProvider,
   type FindQuery,
   type FindResult,
+  type ForeignOrOtherResource,
   type Intent,
   type MachineUsage,
   type ResourceRef,
+  RunctlError,
   type TrainingProvider,
 } from "@runctl/core/provider";
 import { matches, offerOf } from "./catalogue.ts";
@@ -15,11 +17,13 @@ import { clientVolumes, listSnapshots, listVolumes } from "./client-volumes.ts";
 import type { CloudMachine } from "./cloud-machine.ts";
 import { iso } from "./cloud-time.ts";
 import type { EmulatedCloud } from "./emulated-cloud.ts";
+import type { FaultDetail } from "./faults.ts";
 import { checkTags } from "./intent-checks.ts";
-import { listMachines } from "./listing.ts";
+import { fits, listMachines } from "./listing.ts";
 import { fitsName, nameWithTags } from "./names.ts";
 import { room } from "./pool.ts";
 import { partOf } from "./purchase-desk.ts";
+import { showRequest } from "./request-queue.ts";
 import type { Caller } from "./wire.ts";
 
 /** One program's view of a cloud. */
@@ -97,7 +101,8 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
         (fault) => {
           const machine = own(ref);
           if (fault?.kind === "lie") return;
-          if (ref.kind === "snapshot") cloud.shelf.deleteSnapshot(account, ref.id);
+          if (ref.kind === "request") cloud.queue.remove(account, ref.id);
+          else if (ref.kind === "snapshot") cloud.shelf.deleteSnapshot(account, ref.id);
           else if (ref.kind === "volume") cloud.shelf.delete(account, ref.id);
           else if (machine !== undefined) fleet.end(machine, "Client.UserInitiatedShutdown: User initiated shutdown");
         },
@@ -199,27 +204,47 @@ function tagStored(cloud: EmulatedCloud, account: string, ref: ResourceRef, tags
   thing.tags = all;
 }
 
+/** One listing: a call, or one for each page. What was read when a later page failed is told, as incomplete. */
 async function find(caller: ClientParts, query: FindQuery): Promise<FindResult> {
-  const { cloud } = caller;
-  return cloud.wire.call(
-    caller,
-    "find",
-    (fault) => {
-      const regions = new Set<string>();
-      for (const region of cloud.regionNames) {
-        const key = `${caller.account}/${region}`;
-        cloud.listCalls.set(key, (cloud.listCalls.get(key) ?? 0) + 1);
-        if (cloud.network.isCut("client-cloud", { client: caller.client, region }) === undefined) regions.add(region);
-      }
-      const { fleet, time } = cloud;
-      const machines = listMachines(query, { fleet, account: caller.account, now: time.now(), regions });
-      const complete = fault?.kind !== "incomplete" && regions.size === cloud.regionNames.length;
-      const others = [...listVolumes(caller, query), ...listSnapshots(caller, query)].filter(({ ref }) => regions.has(ref.region ?? ""));
-      // The page that could not be read held every second machine.
-      return { machines: fault?.kind === "incomplete" ? machines.filter((_, index) => index % 2 === 1) : machines, others, complete };
-    },
-    { signal: query.signal },
+  const { wire, listing } = caller.cloud;
+  const first = await wire.call(caller, "find", (fault) => look(caller, query, fault), { signal: query.signal });
+  const size = listing.pageSize ?? Number.POSITIVE_INFINITY;
+  for (let at = size; at < first.machines.length; at += size) {
+    try {
+      const fault = await wire.call(caller, "find", (met) => met, { signal: query.signal });
+      if (fault?.kind === "incomplete") return { ...first, machines: first.machines.slice(0, at), complete: false };
+    } catch (error) {
+      query.signal?.throwIfAborted();
+      if (!RunctlError.is(error)) throw error;
+      return { ...first, machines: first.machines.slice(0, at), complete: false };
+    }
+  }
+  return first;
+}
+
+function look(caller: ClientParts, query: FindQuery, fault: FaultDetail | undefined): FindResult {
+  const { cloud, account } = caller;
+  const regions = new Set<string>();
+  for (const region of cloud.regionNames) {
+    const key = `${account}/${region}`;
+    cloud.listCalls.set(key, (cloud.listCalls.get(key) ?? 0) + 1);
+    if (cloud.network.isCut("client-cloud", { client: caller.client, region }) === undefined) regions.add(region);
+  }
+  const { fleet, time } = cloud;
+  const machines = listMachines(query, { fleet, account, now: time.now(), regions });
+  const others = [...listVolumes(caller, query), ...listSnapshots(caller, query), ...requests(caller, query)].filter(({ ref }) =>
+    regions.has(ref.region ?? ""),
   );
+  const complete = fault?.kind !== "incomplete" && regions.size === cloud.regionNames.length;
+  // The part that could not be read held every second machine.
+  return { machines: fault?.kind === "incomplete" ? machines.filter((_, index) => index % 2 === 1) : machines, others, complete };
+}
+
+function requests({ cloud, account }: ClientParts, query: FindQuery): ForeignOrOtherResource[] {
+  return cloud.queue.waiting
+    .filter((request) => request.account === account)
+    .map((request) => showRequest(request, cloud.name))
+    .filter((request) => fits(request, query));
 }
 
 function usage(cloud: EmulatedCloud, machine: CloudMachine): MachineUsage {

@@ -78,6 +78,8 @@ export interface ListingOptions {
   stateLagMs?: number | undefined;
   /** Ended machines are listed this long. Default one hour, as EC2 does. */
   keepEndedMs?: number | undefined;
+  /** Machines on a page; each page is a call of its own that can fail, and a listing without one is incomplete. Default: all on one. */
+  pageSize?: number | undefined;
   /** Offers of pools without room are left out. Default false: listed but unavailable, as most clouds do. */
   hideFullOffers?: boolean | undefined;
 }
@@ -183,6 +185,7 @@ const plain = z.looseObject({
       volumeLagMs: ms.optional(),
       stateLagMs: ms.optional(),
       keepEndedMs: ms.optional(),
+      pageSize: z.number().int().positive().optional(),
       hideFullOffers: z.boolean().optional(),
     })
     .optional(),
@@ -196,7 +199,15 @@ const plain = z.looseObject({
 /** @throws ValidationError naming the option. */
 export function checkCloudOptions(options: EmulatedCloudOptions): void {
   const parsed = plain.safeParse(options);
-  if (parsed.success) return;
+  if (parsed.success) {
+    if (options.whenFull === "queue" && (options.class === "C" || options.tagging === "after-create"))
+      throw new ValidationError({
+        what: 'whenFull: "queue" does not go with tags that are set after the purchase.',
+        why: "Nobody would be there to set them when the queue is served.",
+        fix: ['Use class "A" or "B".'],
+      });
+    return;
+  }
   throw new ValidationError({
     what: `The options of the emulated cloud are wrong: ${parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ")}`,
   });

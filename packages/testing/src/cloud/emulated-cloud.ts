@@ -10,6 +10,7 @@ import {
   checkCloudOptions,
   DEFAULT_REGIONS,
   type EmulatedCloudOptions,
+  type ListingOptions,
   OUR_TAGS,
   type ProviderClass,
   type Tagging,
@@ -24,6 +25,7 @@ import { Network } from "./network.ts";
 import type { Pool } from "./pool.ts";
 import { PurchaseDesk } from "./purchase-desk.ts";
 import { Quota } from "./quota.ts";
+import { RequestQueue } from "./request-queue.ts";
 import { SpotMarket } from "./spot-market.ts";
 import { Throttle } from "./throttle.ts";
 import { Tokens } from "./tokens.ts";
@@ -64,11 +66,15 @@ export class EmulatedCloud {
   readonly network: Network;
   readonly pools: ReadonlyMap<string, Pool>;
   readonly rules: BillingRules;
+  /** How listings lag and what they leave out; may be changed at any time. */
+  readonly listing: ListingOptions;
   readonly tagging: Tagging;
   /** @internal */
   readonly fleet: Fleet;
   /** @internal */
   readonly shelf: VolumeShelf;
+  /** @internal */
+  readonly queue: RequestQueue;
   /** @internal Regions by zone. */
   readonly zones: ReadonlyMap<string, string>;
   /** @internal */
@@ -96,6 +102,7 @@ export class EmulatedCloud {
     this.tagging = options.tagging ?? TAGGING[this.class];
     this.accounts = options.accounts ?? ["acct-1"];
     this.rules = { ...DEFAULT_BILLING, ...options.billing };
+    this.listing = { ...options.listing };
     const time = new CloudTime(clock);
     this.time = time;
     const errors = new CloudErrors(this.name);
@@ -106,6 +113,7 @@ export class EmulatedCloud {
     this.pools = makePools(options, time.start);
     this.zones = new Map((options.regions ?? DEFAULT_REGIONS).flatMap((region) => region.zones.map((zone) => [zone, region.name])));
     const quota = new Quota(options.quota ?? {}, errors);
+    this.queue = new RequestQueue(time);
     this.#spot = new SpotMarket({
       time,
       random,
@@ -125,11 +133,14 @@ export class EmulatedCloud {
       rules: this.rules,
       tagging: this.tagging,
       transitions: options.transitions ?? {},
-      listing: options.listing ?? {},
+      listing: this.listing,
       onPowerOff: options.onPowerOff ?? "terminate",
       host: options.host,
       poweredOn: (machine, plan) => this.#spot.poweredOn(machine, plan),
-      poweredOff: (machine) => this.#spot.poweredOff(machine),
+      poweredOff: (machine) => {
+        this.#spot.poweredOff(machine);
+        this.queue.serve(machine.pool);
+      },
       released: (machine) => this.shelf.release(machine),
     });
     this.shelf = new VolumeShelf({
@@ -139,7 +150,7 @@ export class EmulatedCloud {
       rules: this.rules,
       zones: this.zones,
       creatingMs: options.transitions?.volumeMs ?? 0,
-      lagMs: options.listing?.volumeLagMs ?? 0,
+      lagMs: () => this.listing.volumeLagMs ?? 0,
       state: (machine) => this.fleet.state(machine),
     });
     this.capabilities = this.#capabilities();
@@ -161,6 +172,7 @@ export class EmulatedCloud {
       fleet: this.fleet,
       quota,
       tokens: new Tokens(time, errors),
+      queue: options.whenFull === "queue" ? this.queue : undefined,
       plan: () => this.#plans.shift(),
       checkVolumes: (intent, account, pool) => {
         for (const { ref } of intent.volumes) this.shelf.checkFree(this.shelf.must(account, ref.id), pool.zone);
@@ -322,7 +334,8 @@ export class EmulatedCloud {
   /** @internal */
   get offerFacts(): OfferFacts {
     const { name: provider, rules, noticeMs } = this;
-    return { provider, currency: rules.currency, noticeMs, canStop: (market) => market !== "spot" || this.stopsSpot };
+    const spotFollowsMarket = rules.spotPrice === "market";
+    return { provider, currency: rules.currency, noticeMs, spotFollowsMarket, canStop: (market) => market !== "spot" || this.stopsSpot };
   }
 
   /** @internal Whether a user may stop spot machines: not where the market ends them, as at EC2. */
@@ -332,7 +345,7 @@ export class EmulatedCloud {
 
   /** @internal */
   get hidesFull(): boolean {
-    return this.options.listing?.hideFullOffers ?? false;
+    return this.listing.hideFullOffers ?? false;
   }
 
   /** @internal Whether the machine's inside can be reached now, but for the network. */

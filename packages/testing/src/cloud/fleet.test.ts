@@ -207,6 +207,15 @@ describe("listings", () => {
     expect([machines.length, complete]).toEqual([1, false]);
   });
 
+  it("a listing of several pages is as many calls, and incomplete when one of them fails", async () => {
+    const { cloud, provider } = testCloud({ listing: { pageSize: 2 } });
+    for (const id of ["a", "b", "c", "d", "e"]) await buyOne(provider, "on-demand", { id });
+    expect(await provider.find({ stateId: "state1" })).toMatchObject({ machines: { length: 5 }, complete: true });
+    expect(cloud.counts.find).toBe(3);
+    cloud.faults.next("find", undefined, "down");
+    expect(await provider.find({ stateId: "state1" })).toMatchObject({ machines: { length: 2 }, complete: false });
+  });
+
   it("what it hands out can be changed by nobody", async () => {
     const { provider } = testCloud();
     await buyOne(provider);

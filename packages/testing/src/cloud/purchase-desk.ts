@@ -11,7 +11,7 @@ import {
 import type { CloudErrors } from "./cloud-errors.ts";
 import type { CloudMachine } from "./cloud-machine.ts";
 import type { ProviderClass, Tagging } from "./cloud-options.ts";
-import type { CloudTime } from "./cloud-time.ts";
+import { type CloudTime, iso } from "./cloud-time.ts";
 import type { FaultDetail } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
 import { checkIntent, type IntentLimits } from "./intent-checks.ts";
@@ -19,6 +19,7 @@ import type { MachinePlan } from "./machine-plan.ts";
 import { nameWithTags } from "./names.ts";
 import { type Pool, room } from "./pool.ts";
 import type { Quota } from "./quota.ts";
+import type { QueuedRequest, RequestQueue } from "./request-queue.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** Who buys. */
@@ -39,18 +40,21 @@ export interface DeskParts {
   fleet: Fleet;
   quota: Quota;
   tokens: Tokens;
+  /** Where requests wait when there is no room; absent: they are refused. */
+  queue: RequestQueue | undefined;
   /** What shall happen to the next machine. */
   plan(): MachinePlan | undefined;
   /** Whether the request's volumes can be attached there. @throws ValidationError, ConflictError, NotFoundError */
   checkVolumes(intent: Intent, account: string, pool: Pool): void;
 }
 
-/** What one request bought: machines, or the pools that had none. */
-export type Sale = { machines: [CloudMachine, ...CloudMachine[]] } | { refused: UnavailablePool[] };
+/** What one request bought: machines, a place in the queue, or the pools that had none. */
+export type Sale = { machines: [CloudMachine, ...CloudMachine[]] } | { queued: QueuedRequest } | { refused: UnavailablePool[] };
 
 /** Sells machines: checks the request as a real cloud would, knows its tokens, and takes from the first pool that has room. */
 export class PurchaseDesk {
   readonly #parts: DeskParts;
+  readonly #queued = new Map<string, QueuedRequest>();
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -70,23 +74,65 @@ export class PurchaseDesk {
     if (known !== undefined) return { machines: known as [CloudMachine, ...CloudMachine[]] };
     if (fault?.kind === "unavailable") return { refused: pools.map((pool) => refusal(pool)) };
     const refused: UnavailablePool[] = [];
-    for (const pool of pools) {
-      if (room(pool, time.now()) < nodes) {
-        refused.push(refusal(pool));
-        continue;
-      }
+    const make = (pool: Pool): [CloudMachine, ...CloudMachine[]] => {
       quota.check(buyer.account, pool.region, pool.market, { machines: nodes, cpus: pool.type.cpus * nodes });
       this.#parts.checkVolumes(intent, buyer.account, pool);
       const machines = Array.from({ length: nodes }, () => this.#make(intent, buyer, pool, fault)) as [CloudMachine, ...CloudMachine[]];
       if (token !== undefined) tokens.remember(token, request, machines);
-      return { machines };
+      return machines;
+    };
+    for (const pool of pools) {
+      if (room(pool, time.now()) >= nodes) return { machines: make(pool) };
+      refused.push(refusal(pool));
     }
-    return { refused };
+    const queued = this.#enqueue(intent, buyer, nodes, pools[0], make, token);
+    return queued === undefined ? { refused } : { queued };
+  }
+
+  /** A place in the queue; the one it has already, for a token. */
+  #enqueue(
+    intent: Intent,
+    buyer: Buyer,
+    nodes: number,
+    pool: Pool | undefined,
+    make: (pool: Pool) => unknown,
+    token: string | undefined,
+  ): QueuedRequest | undefined {
+    const { queue } = this.#parts;
+    if (queue === undefined || pool === undefined) return undefined;
+    const known = token === undefined ? undefined : this.#queued.get(token);
+    if (known !== undefined && queue.has(known.id)) return known;
+    const queued = queue.add({
+      account: buyer.account,
+      pool,
+      nodes,
+      name: intent.name,
+      tags: intent.tags,
+      until: Date.parse(intent.endBy),
+      serve: () => {
+        if (token !== undefined) this.#queued.delete(token);
+        try {
+          make(pool);
+          return true;
+        } catch {
+          // A quota that was reached meanwhile: a real queue gives such a request up, too.
+          return false;
+        }
+      },
+    });
+    if (token !== undefined) this.#queued.set(token, queued);
+    return queued;
   }
 
   /** A sale as the provider's answer. */
   outcome(sale: Sale): CreateOutcome {
     if ("refused" in sale) return { kind: "unavailable", pools: sale.refused };
+    if ("queued" in sale) {
+      const { id, account, pool } = sale.queued;
+      const change = pool.capacity.nextChange(this.#parts.time.now());
+      const ref = { provider: this.#parts.limits.provider, account, region: pool.region, kind: "request", id };
+      return { kind: "queued", ref, ...(change === undefined ? {} : { expectedStart: iso(change) }) };
+    }
     const [first, ...more] = sale.machines;
     const { fleet } = this.#parts;
     return { kind: "created", machines: [fleet.show(first), ...more.map((machine) => fleet.show(machine))], also: [] };

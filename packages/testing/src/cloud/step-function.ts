@@ -28,6 +28,11 @@ export class StepFunction {
     return this.#steps[this.#index(folded)]?.value ?? 0;
   }
 
+  /** The largest value it ever has. */
+  get max(): number {
+    return this.#steps.reduce((most, step) => Math.max(most, step.value), Number.NEGATIVE_INFINITY);
+  }
+
   /** The first moment after `time` at which the value may differ; undefined when it never changes again. */
   nextChange(time: number): number | undefined {
     const { folded, shift } = this.#fold(time);

@@ -21,7 +21,7 @@ export interface ShelfParts {
   rules: BillingRules;
   zones: ReadonlyMap<string, string>;
   creatingMs: number;
-  lagMs: number;
+  lagMs: () => number;
   state: (machine: CloudMachine) => string;
 }
 
@@ -30,7 +30,10 @@ export type NewVolume = VolumeRequest & { intentId: string; tags: Record<string,
 
 /** All volumes and snapshots of a cloud. They are bound to a zone (a region), outlive machines and cost until they are deleted. */
 export class VolumeShelf {
+  /** All that ever were. */
   readonly volumes = new Map<string, CloudVolume>();
+  /** Those that are not deleted. */
+  readonly live = new Set<CloudVolume>();
   readonly snapshots = new Map<string, CloudSnapshot>();
   readonly #parts: ShelfParts;
   readonly #tokens = new Map<string, { request: string; id: string }>();
@@ -68,7 +71,7 @@ export class VolumeShelf {
       type: request.type ?? "gp3",
       sizeBytes: request.sizeBytes,
       createdAt: now,
-      visibleAt: now + this.#parts.lagMs,
+      visibleAt: now + this.#parts.lagMs(),
       availableAt: now + this.#parts.creatingMs,
       intentId: request.intentId,
       name: request.name ?? "",
@@ -76,6 +79,7 @@ export class VolumeShelf {
       stuck: false,
     };
     this.volumes.set(volume.id, volume);
+    this.live.add(volume);
     this.#tokens.set(token, { request: canonicalJson(request), id: volume.id });
     this.#event(volume, "created");
     return volume;
@@ -145,6 +149,7 @@ export class VolumeShelf {
     if (volume.attachedTo !== undefined)
       throw this.#parts.errors.conflict("VolumeInUse", `Volume ${id} is currently attached to ${volume.attachedTo}.`);
     volume.deletedAt = this.#parts.time.now();
+    this.live.delete(volume);
     this.#event(volume, "deleted");
   }
 
@@ -159,7 +164,7 @@ export class VolumeShelf {
       volumeId: volume.id,
       sizeBytes: volume.sizeBytes,
       createdAt: now,
-      visibleAt: now + this.#parts.lagMs,
+      visibleAt: now + this.#parts.lagMs(),
       name: options.name ?? "",
       tags: { ...options.tags },
     };
