@@ -51,6 +51,23 @@ describe.concurrent("limits of an attempt", () => {
     expect(ended - begun).toBeLessThan(14);
   });
 
+  it("a machine whose training is over is ended at the hard limit, however long its end policy would wait", async ({ host }) => {
+    const mark = join(host.home, "machine-ended-at-hard");
+    const attempt = host.attempt({
+      argv: ["echo", "trained"],
+      allowance: { seq: 1, seconds: 7, hardSeconds: 8 },
+      hooks: { notice: null, noticeBuiltin: null, stop: null, terminate: `: >'${mark}'` },
+      endPolicy: { action: "terminate", afterSeconds: 900 },
+    });
+    await host.start(attempt);
+    expect(await host.final(attempt)).toMatchObject({ cause: "exit", code: 0 });
+    const early = existsSync(mark);
+    await until("the machine was ended", () => existsSync(mark), 25);
+    await until("the end was written down", () => host.json(attempt, "ended") !== undefined, 10);
+    expect(early).toBe(false);
+    expect(host.json(attempt, "ended")).toMatchObject({ action: "terminate", problem: null });
+  });
+
   it("maxDuration counts seconds of training", async ({ host }) => {
     const attempt = host.attempt({ argv: ["sh", "-c", WAITS], maxDurationSeconds: 1 });
     await host.start(attempt);

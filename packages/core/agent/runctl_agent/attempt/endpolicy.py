@@ -27,13 +27,13 @@ class EndPolicy:
         self._tries = 0
         self._next = 0.0
 
-    def step(self, policy: "Dict[str, Any]") -> bool:
-        """True when the policy is carried out or there is none."""
+    def step(self, policy: "Dict[str, Any]", hard_at: float) -> bool:
+        """True when the policy is carried out or there is none. At the hard limit nothing is waited for any more: it is the budget's end."""
         action = policy["action"]
         if action == "none":
             return self._mark(action, None)
         now = procs.uptime()
-        if now < self._since + float(policy["afterSeconds"]) or now < self._next:
+        if now < min(self._since + float(policy["afterSeconds"]), hard_at) or now < self._next:
             return False
         if self._is_used():
             return self._mark(action, "another attempt works on this machine")

@@ -10,6 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
 
+# For the last uploads once the attempt is over: the guardian gives them 120 s after the grace. And what a budget that is used up leaves them.
+UPLOAD_SECONDS = 110.0
+LEAST_SECONDS = 3.0
+
 
 class Limits:
     """Allowance, hard limit and longest training time of one attempt."""
@@ -35,6 +39,12 @@ class Limits:
     def hard_at(self) -> float:
         """Uptime at which the attempt ends whatever it does."""
         return self._begun + float(self._allowance["hardSeconds"])
+
+    def uploads_until(self, now: float) -> float:
+        """Uptime at which the last uploads are given up. A budget has set time aside for them; other limits have not."""
+        if self._allowance["seconds"] is not None:
+            return max(self.hard_at, now + LEAST_SECONDS)
+        return max(self.hard_at, now) + UPLOAD_SECONDS
 
     @property
     def policy(self) -> "Dict[str, Any]":

@@ -12,6 +12,7 @@ from .. import procs, reserve
 from ..journal import Journal
 from ..records import iso_now, read_record
 from ..setup.work import SetupWork
+from ..uploads.claimed import is_claimed
 from ..uploads.ship import Ship
 from . import revive, runner
 from .beside import Beside
@@ -38,8 +39,6 @@ TICK = 0.5
 GUARDIAN_CHECK_SECONDS = 2.0
 LEFTOVER_SECONDS = 2.0
 HUNG_SETUP_SECONDS = 5.0
-# The guardian gives the last uploads 120 s after the grace.
-UPLOAD_SECONDS = 110.0
 
 
 def supervise(dir: str, agent: str) -> None:
@@ -104,7 +103,7 @@ class Supervisor:
     def run(self) -> None:
         """To the end of the attempt."""
         self.feed()
-        if self.restarted:
+        if self.restarted and is_claimed(self.dir):
             own = [
                 folder % self.attempt["attempt"] for folder in ("attempts/%d/", "log/%d/", "setup-log/%d/", "ckpt/%d/")
             ]
@@ -176,7 +175,7 @@ class Supervisor:
             self.tick_leftovers(now)
         if self.state == "finishing":
             self.tick_finishing(now)
-        if self.state == "policy" and self.policy.step(self.limits.policy):
+        if self.state == "policy" and self.policy.step(self.limits.policy, self.limits.hard_at):
             self.state = "over"
         if self.state not in ("policy", "over"):
             self.write_status(now)
@@ -394,7 +393,7 @@ class Supervisor:
                 self.beside.metrics.look(final=True)
         now = procs.uptime()
         self.ending = Ending(cause, exit, error, self.training.started_at)
-        self._give_up_at = max(self.limits.hard_at, now) + UPLOAD_SECONDS
+        self._give_up_at = self.limits.uploads_until(now)
         left = seconds_left(self.stopping.until)
         if left is not None:
             # The machine goes away then: the last record has to be out before.

@@ -6,6 +6,7 @@ import json
 import os
 
 from ..store import Conflict
+from ..uploads.claimed import note_claimed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def prepare(
     attempt = ctx.attempt
     phase("claiming")
     claim(ctx)
+    note_claimed(ctx.dir)
     if busy_with is not None:
         raise Refused(
             "busy",

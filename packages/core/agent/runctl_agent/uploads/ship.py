@@ -6,6 +6,7 @@ import os
 import threading
 
 from ..store import StoreError
+from .claimed import is_claimed
 from .log_chunks import LogShip
 
 TYPE_CHECKING = False
@@ -53,7 +54,9 @@ class Ship:
                 continue  # Tried again at the next tick; what is missing in the end is said in `lost`.
 
     def once(self, final: bool) -> None:
-        """Sends what is new. Raises StoreError or OSError."""
+        """Sends what is new, if the attempt is ours. Raises StoreError or OSError."""
+        if not is_claimed(self._ctx.dir):
+            return
         with self._lock:
             self.log.ship(final)
             self.setup.ship(final)
@@ -75,7 +78,9 @@ class Ship:
         self._sent[name] = version
 
     def put(self, name: str, data: bytes) -> None:
-        """One record of the attempt, now."""
+        """One record of the attempt, now, if the attempt is ours."""
+        if not is_claimed(self._ctx.dir):
+            return
         self._store.put_bytes(self._prefix + name, data)
 
     def stop(self) -> None:
