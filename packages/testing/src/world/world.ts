@@ -1,5 +1,5 @@
 import { Runctl, type RunctlOptions, type RunSpec } from "@runctl/core";
-import type { Clock, TrainingProvider } from "@runctl/core/provider";
+import type { TrainingProvider } from "@runctl/core/provider";
 import { runStream } from "@runctl/core/seams";
 import { SeededRandom } from "../clock/seeded-random.ts";
 import { VirtualClock } from "../clock/virtual-clock.ts";
@@ -151,7 +151,7 @@ export class World implements Disposable {
       },
       options.plan === undefined ? [] : [options.plan].flat(),
     );
-    const providers = options.providers ?? this.#clients(name, gate, process.clock, options);
+    const providers = options.providers ?? this.#clients(name, gate, options);
     const state = gatedState({
       state: options.state ?? this.state,
       gate,
@@ -245,11 +245,12 @@ export class World implements Disposable {
     return new WorldState({ random: this.random.fork(`state-${this.#states}`) });
   }
 
-  #clients(name: string, gate: Gate, clock: Clock, options: ControllerOptions): TrainingProvider[] {
+  #clients(name: string, gate: Gate, options: ControllerOptions): TrainingProvider[] {
     return this.clouds.map((cloud) =>
       cloud.client({
         name,
-        clock,
+        // The network's time, not the process's: what was sent is on its way, whatever becomes of the sender.
+        clock: this.clock,
         ...(options.account === undefined ? {} : { account: options.account }),
         betweenSteps: ({ intentId, index, done, next }) =>
           gate.between("provider", `create#${index}`, `intent ${intentId}: ${done}, not ${next}`),
