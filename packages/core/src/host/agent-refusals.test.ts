@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { until } from "./testing/attempt-fixture.ts";
@@ -19,6 +19,21 @@ describe.concurrent("attempts that must not train", () => {
     const winner = finals[0]?.cause === "exit" ? "machine1" : "machine2";
     expect(JSON.parse(readFileSync(join(host.store, "runs/run1/attempts/1/claim"), "utf8"))).toMatchObject({ machine: winner });
     expect(finals.find((final) => final.cause === "claim-lost")?.error?.what).toContain(winner);
+  });
+
+  it("P-27: who lost the claim leaves the winner's records in the store alone, and tells its own host only", async ({ host }) => {
+    const folder = join(host.store, "runs/run1/attempts/1");
+    mkdirSync(folder, { recursive: true });
+    const theirs = {
+      claim: JSON.stringify({ machine: "machine2", nonce: "theirs" }),
+      "final.json": '{"cause":"exit"}',
+      "status.json": "{}",
+    };
+    for (const [name, text] of Object.entries(theirs)) writeFileSync(join(folder, name), text);
+    const attempt = host.attempt();
+    await host.start(attempt);
+    expect(await host.final(attempt)).toMatchObject({ cause: "claim-lost", lost: [] });
+    expect(Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]))).toEqual(theirs);
   });
 
   it("P-27: its own claim, from before a crash, is fine", async ({ host }) => {
