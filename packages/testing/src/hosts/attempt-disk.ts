@@ -22,6 +22,8 @@ export class AttemptDisk {
   readonly seconds: Record<string, number> = {};
   allowance: Allowance;
   endPolicy: AttemptFile["endPolicy"];
+  /** This host has the attempt; until then nothing of it goes to the store, where the records may be another machine's. */
+  isClaimed = false;
   /** When the attempt began on the boot that it began on. */
   begun: { bootId: string; uptime: number } | undefined;
   /** The training, as its runner wrote it down. */

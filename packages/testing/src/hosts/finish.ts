@@ -38,6 +38,7 @@ export class Shipping {
   }
 
   async #send(): Promise<void> {
+    if (!this.#disk.isClaimed) return;
     const { runPrefix, attempt } = this.#disk.file;
     await this.#chunk("log", `${runPrefix}log/${attempt}/`);
     await this.#chunk("setupLog", `${runPrefix}setup-log/${attempt}/`);
@@ -67,10 +68,11 @@ export class Shipping {
     }
   }
 
-  /** One record of the attempt, now. */
-  put(name: string, body: string | Uint8Array): Promise<void> {
+  /** One record of the attempt, now, if the attempt is ours. */
+  async put(name: string, body: string | Uint8Array): Promise<void> {
+    if (!this.#disk.isClaimed) return;
     const { runPrefix, attempt } = this.#disk.file;
-    return this.#store.put(`${runPrefix}attempts/${attempt}/${name}`, body);
+    await this.#store.put(`${runPrefix}attempts/${attempt}/${name}`, body);
   }
 
   /** What of the logs never reached the store. */

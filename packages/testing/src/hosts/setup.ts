@@ -43,6 +43,7 @@ export async function prepare(disk: AttemptDisk, store: HostStore, checkpoints: 
   };
   port.phase("claiming");
   await claim(disk, store);
+  disk.isClaimed = true;
   check();
   if (port.busyWith !== undefined) {
     throw new Refused("busy", {

@@ -286,9 +286,10 @@ describe("two attempts", () => {
     const second = await bed.start(bed.machine("m2"), two);
     await bed.clock.pass(120);
     expect(await bed.final(first, one)).toMatchObject({ cause: "exit", code: 0 });
-    // The loser tells its own host only: its record must not replace the winner's in the store … as the real agent does.
+    // The loser tells its own host only: the records in the store are the winner's.
     expect(await bed.final(second, two)).toMatchObject({ cause: "claim-lost", error: { why: "An attempt is never trained twice." } });
     expect(bed.hosts.records.trainings).toMatchObject([{ machineId: "m1" }]);
+    expect(await bed.json("runs/run1/attempts/1/final.json")).toEqual(await bed.final(first, one));
   });
 
   test("an exclusive host is busy; the other's machine is left alone; afterwards it is free", async () => {
