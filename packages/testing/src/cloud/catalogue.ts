@@ -3,6 +3,7 @@ import { DEFAULT_REGIONS, DEFAULT_TYPES, type EmulatedCloudOptions, type Machine
 import { iso } from "./cloud-time.ts";
 import type { Pool } from "./pool.ts";
 import { capacityFunction, priceFunction } from "./schedules.ts";
+import type { StepFunction } from "./step-function.ts";
 
 /** All pools of a cloud whose time begins at `start`, by id. */
 export function makePools(options: EmulatedCloudOptions, start: number): Map<string, Pool> {
@@ -43,12 +44,19 @@ function makePool(
     type,
     market,
     price: priceFunction(price, start),
-    highestPrice: priceFunction(price, start).max,
     capacity: capacityFunction(capacity, start),
-    maxPrice: own.findLast((change) => change.maxPrice !== undefined)?.maxPrice,
+    maxPrice:
+      own.findLast((change) => change.maxPrice !== undefined)?.maxPrice ?? boundOf(type, market, priceFunction(price, start), start),
     hidePrice: own.findLast((change) => change.hidePrice !== undefined)?.hidePrice ?? false,
     used: 0,
   };
+}
+
+/** As at EC2: a spot price that moves stays below the price on demand. One that does not move is its own bound. */
+function boundOf(type: MachineTypeOptions, market: Pool["market"], price: StepFunction, start: number): number | undefined {
+  if (market !== "spot" || price.nextChange(start) === undefined) return undefined;
+  const bound = priceFunction(type.onDemand, start).max;
+  return price.max <= bound ? bound : undefined;
 }
 
 /** What offers show beside the pool's own facts. */
@@ -57,8 +65,6 @@ export interface OfferFacts {
   currency: string;
   canStop: (market: Pool["market"]) => boolean;
   noticeMs: number;
-  /** What spot machines cost follows the market while they run. */
-  spotFollowsMarket: boolean;
 }
 
 /** The pool as an offer at this moment. */
@@ -77,10 +83,6 @@ export function offerOf(pool: Pool, facts: OfferFacts, now: number): Offer {
     ...(pool.hidePrice
       ? {}
       : { pricePerHour: { amount, currency: facts.currency }, price: { source: "emulated price list", at: iso(now) } }),
-    // The bound a bill can reach: real ones are the price on demand, here the schedule knows.
-    ...(pool.market === "spot" && facts.spotFollowsMarket && !pool.hidePrice
-      ? { maxPricePerHour: { amount: pool.highestPrice, currency: facts.currency } }
-      : {}),
     ...(pool.maxPrice === undefined ? {} : { maxPricePerHour: { amount: pool.maxPrice, currency: facts.currency } }),
     can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.noticeMs > 0, endItself: true },
   };

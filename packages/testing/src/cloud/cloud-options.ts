@@ -36,7 +36,10 @@ export interface PoolOptions {
   market?: string | undefined;
   price?: PriceSchedule | undefined;
   capacity?: CapacitySchedule | undefined;
-  /** What offers name as the most an hour can cost while a machine runs. Default: they name none. Schedules are not cut by it. */
+  /**
+   * What offers name as the most an hour can cost while a machine runs. Default: the price on demand where a spot price moves below it,
+   * else none. Schedules are not cut by it.
+   */
   maxPrice?: number | undefined;
   /** Offers of this pool show no price. */
   hidePrice?: boolean | undefined;

@@ -334,8 +334,7 @@ export class EmulatedCloud {
   /** @internal */
   get offerFacts(): OfferFacts {
     const { name: provider, rules, noticeMs } = this;
-    const spotFollowsMarket = rules.spotPrice === "market";
-    return { provider, currency: rules.currency, noticeMs, spotFollowsMarket, canStop: (market) => market !== "spot" || this.stopsSpot };
+    return { provider, currency: rules.currency, noticeMs, canStop: (market) => market !== "spot" || this.stopsSpot };
   }
 
   /** @internal Whether a user may stop spot machines: not where the market ends them, as at EC2. */

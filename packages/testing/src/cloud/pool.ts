@@ -10,7 +10,6 @@ export interface Pool {
   readonly type: MachineTypeOptions;
   readonly market: "on-demand" | "spot";
   readonly price: StepFunction;
-  readonly highestPrice: number;
   readonly capacity: StepFunction;
   readonly maxPrice: number | undefined;
   readonly hidePrice: boolean;
