@@ -23,6 +23,7 @@ export function describeWorld(world: World, withTime: boolean): { text: string; 
   }
   for (const cloud of world.clouds) {
     for (const machine of cloud.machines()) lines.push(`${cloud.name} ${JSON.stringify({ ...machine, client: undefined })}`);
+    for (const volume of cloud.volumes()) lines.push(`${cloud.name} ${JSON.stringify(volume)}`);
   }
   for (const training of world.hosts.trainings) lines.push(`trained ${JSON.stringify(training)}`);
   const text = new Normaliser([[world.projectRoot, "<project>"]]).text(lines.join("\n"));
