@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from ..store import Conflict
+from ..store import Conflict, StoreError
 from ..uploads.claimed import note_claimed
 
 TYPE_CHECKING = False
@@ -33,8 +33,27 @@ class Prepared:
         self.cwd = cwd
 
 
+TRIES = 4
+PAUSE = 0.5
+"""Seconds; doubled with every try."""
+
+
 def claim(ctx: "Context") -> None:
-    """Create-only in the store: of two machines with the same attempt one trains."""
+    """Create-only in the store: of two machines with the same attempt one trains. Tried again: a claim of our own is known by its nonce."""
+    pause = PAUSE
+    for tried in range(1, TRIES + 1):
+        try:
+            _claim(ctx)
+            return
+        except StoreError:
+            if tried == TRIES:
+                raise
+            ctx.cancelled.wait(pause)
+            ctx.check_cancelled()
+            pause *= 2
+
+
+def _claim(ctx: "Context") -> None:
     key = "%sattempts/%d/claim" % (ctx.run_prefix, ctx.attempt["attempt"])
     mine = {"machine": ctx.attempt["machineId"], "nonce": ctx.attempt["nonce"]}
     try:
