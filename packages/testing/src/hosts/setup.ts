@@ -1,6 +1,6 @@
 import type { AttemptCause, HostFinal, HostStatus } from "@runctl/core/seams";
 import type { AttemptDisk } from "./attempt-disk.ts";
-import { type HostStore, ObjectExists } from "./host-store.ts";
+import { type HostStore, ObjectExists, StoreFailure } from "./host-store.ts";
 import type { ResolvedJob } from "./job-model.ts";
 import type { Life } from "./power.ts";
 import { type Restored, restore, SetupFailure } from "./restore.ts";
@@ -36,13 +36,24 @@ export interface SetupPort {
   isEnding(): boolean;
 }
 
+const CLAIM_TRIES = 4;
+
 /** setup/prepare.py: the claim, the checkpoint, and the time that all the rest takes. */
 export async function prepare(disk: AttemptDisk, store: HostStore, checkpoints: HostStore, life: Life, port: SetupPort): Promise<Prepared> {
   const check = (): void => {
     if (port.isEnding()) throw new SetupEnded();
   };
   port.phase("claiming");
-  await claim(disk, store);
+  for (let tried = 1, pause = 500; ; tried++, pause *= 2) {
+    try {
+      await claim(disk, store);
+      break;
+    } catch (error) {
+      if (!(error instanceof StoreFailure) || tried === CLAIM_TRIES) throw error;
+    }
+    await life.sleep(pause);
+    check();
+  }
   disk.isClaimed = true;
   check();
   if (port.busyWith !== undefined) {
