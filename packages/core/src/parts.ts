@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import type { ResourceRecord, ResourceSource } from "./cost/resource-record.ts";
+import type { ResourceSource } from "./cost/resource-record.ts";
 import type { EngineContext } from "./engine/context.ts";
 import { Engine } from "./engine/engine.ts";
 import { LeaseWatch } from "./engine/lease-watch.ts";
 import { LookPace } from "./engine/look-pace.ts";
 import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
 import { loadRun } from "./engine/run-log.ts";
-import { runRecords } from "./engine/run-records.ts";
+import { RunLedger } from "./engine/run-ledger.ts";
 import { ControllerSession } from "./engine/session.ts";
 import { SlotGate } from "./engine/slot-gate.ts";
 import { spendingOf } from "./engine/spending.ts";
@@ -31,6 +31,8 @@ import { ResourceTracker } from "./tracker/resource-tracker.ts";
 import { isoNow } from "./util/clock.ts";
 
 const COST_LOOK_MS = 30_000;
+const COST_LOOK_PER_MACHINE_MS = 5_000;
+const MAX_COST_LOOK_MS = 3_600_000;
 
 /**
  * The rooms of one Runctl object, made when first needed: a constructor touches neither network nor disk.
@@ -44,7 +46,9 @@ export class Parts {
   #state: StateStore | undefined;
   #stores: StoreRegistry | undefined;
   #engine: Promise<Engine> | undefined;
+  #running: Engine | undefined;
   #tracker: ResourceTracker | undefined;
+  #ledger: RunLedger | undefined;
 
   constructor(options: ResolvedOptions) {
     this.options = options;
@@ -109,28 +113,35 @@ export class Parts {
     return this.#tracker;
   }
 
-  readonly runLedger: ResourceSource = {
-    records: (options) => this.#runRecords(options),
-  };
+  /** The machines of all runs. */
+  get runLedger(): ResourceSource {
+    this.#ledger ??= new RunLedger(this.state, (runId) => {
+      const driver = this.#running?.driverOf(runId);
+      return driver === undefined || driver.signal.aborted ? undefined : driver.state;
+    });
+    return this.#ledger;
+  }
 
   alarm(alarm: Notice): void {
     this.#emit({ type: "alarm", ...alarm });
   }
 
-  /** Looks at the thresholds now and then while machines come and go; never more often than every 30 s. */
+  /** Looks at the thresholds now and then while machines come and go: the more there is to add up, the more rarely. */
   #watchCosts(): void {
-    let last = Number.NEGATIVE_INFINITY;
+    const { clock, logger } = this.options;
+    let next = Number.NEGATIVE_INFINITY;
     this.bus.onAny((event) => {
       if (event.type !== "machine-created" && event.type !== "checkpoint-published" && event.type !== "machine-ended") return;
-      const now = this.options.clock.monotonic();
-      if (now - last < COST_LOOK_MS) return;
-      last = now;
-      this.tracker.summary().catch((error: unknown) => this.options.logger.debug?.("costs could not be summed", { error: String(error) }));
+      const now = clock.monotonic();
+      if (now < next) return;
+      next = now + COST_LOOK_MS;
+      this.tracker.summary().then(
+        ({ counts }) => {
+          next = now + Math.min(MAX_COST_LOOK_MS, Math.max(COST_LOOK_MS, counts.total * COST_LOOK_PER_MACHINE_MS));
+        },
+        (error: unknown) => logger.debug?.("costs could not be summed", { error: String(error) }),
+      );
     });
-  }
-
-  async *#runRecords(options?: { from?: string | undefined }): AsyncGenerator<ResourceRecord> {
-    yield* runRecords(this.state, await this.state.stateId()).records(options);
   }
 
   /** Events that belong to no run have a cursor of their own kind: they are live only. */
@@ -176,7 +187,8 @@ export class Parts {
       secrets: (runId, spec) => resolveSecrets(spec.secrets, this.#secrets.get(runId) ?? {}, { resolveSecret: options.resolveSecret }),
     };
     this.#watchCosts();
-    return new Engine(context);
+    this.#running = new Engine(context);
+    return this.#running;
   }
 }
 

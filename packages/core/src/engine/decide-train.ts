@@ -83,7 +83,7 @@ function isAbandoned(state: RunState, machine: MachineRecord): boolean {
 function abandonedMachines(state: RunState): Command[] {
   const commands: Command[] = [];
   for (const machine of liveMachines(state)) {
-    if (!machine.owned || !isAbandoned(state, machine)) continue;
+    if (!machine.owned || !(isAbandoned(state, machine) || machine.asked?.action === "terminate")) continue;
     commands.push({ do: "machine", key: `terminate/${machine.id}`, machineId: machine.id, action: "terminate" });
     commands.push({ do: "look", key: `look/${machine.id}`, machineId: machine.id });
   }

@@ -146,7 +146,7 @@ describe("the engine, at the edges", () => {
     const cloud = new MemoryCloud(clock);
     const poller = new ProviderPoller(memoryProvider(cloud), "s", clock);
     for (let n = 0; n < 60; n++) {
-      poller.subscribe(() => false);
+      poller.subscribe(`m${n}`, () => false);
       await clock.advance(5_000);
     }
     expect(cloud.calls.filter((call) => call === "find").length).toBeGreaterThan(20);

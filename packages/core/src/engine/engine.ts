@@ -41,6 +41,7 @@ export class Engine {
     this.#wakers = new Wakers(context.clock);
     this.#follower = new StateFollower(context.state, context.clock, {
       runIds: () => [...new Set([...this.#drivers.keys(), ...this.#standby])],
+      isFollowed: (runId) => this.#drivers.has(runId) || this.#standby.has(runId),
       catchUp: (runId) => this.#catchUp(runId),
       isStandingBy: () => this.#isStandingBy(),
       tendStandby: () => this.#tendStandby(),
@@ -113,7 +114,7 @@ export class Engine {
         this.#wakers.nudge(state.runId);
         if (driver.state.ended !== undefined) this.#forget(state.runId);
         // It may be another's now: then it is waited for.
-        else if (this.#standby.has(state.runId)) this.#follower.soon();
+        else if (this.#standby.has(state.runId)) this.#follower.standBy();
       });
     return driver;
   }
@@ -170,8 +171,7 @@ export class Engine {
   /** From now on this process drives the run whenever nobody else does. */
   standBy(runId: string): void {
     this.#standby.add(runId);
-    this.#follower.start();
-    this.#follower.soon();
+    this.#follower.standBy();
   }
 
   /** A view for one reader; of all runs for "". */

@@ -1,7 +1,8 @@
 import { StorageError } from "../errors/kinds.ts";
+import { formatRef, type Machine } from "../provider/resource.ts";
 import { pinAccount } from "../purchase/account-pin.ts";
 import { findPurchase } from "../purchase/find-purchase.ts";
-import { type CreateResult, performCreate } from "../purchase/perform-create.ts";
+import { type CreateResult, keepOldest, performCreate } from "../purchase/perform-create.ts";
 import { isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
 import type { DriverPort } from "./driver-port.ts";
@@ -31,9 +32,6 @@ export async function create(driver: DriverPort, intentId: string): Promise<void
     mayHaveBeenSent: known.status === "ambiguous" || !driver.recordedHere.has(intentId),
     maySend: () => !driver.signal.aborted && session.isFresh() && driver.state.requests.cancel === undefined,
   });
-  if (result.type === "created") {
-    for (const surplus of result.duplicates) await provider.terminate(surplus.ref).catch(() => undefined);
-  }
   await driver.fact(...outcome(known, result));
   // Refused at last, but an earlier try may have bought something: it is looked for before another is bought.
   if (result.type === "unavailable" && result.sweep) await settleIntent(driver, intentId);
@@ -50,12 +48,7 @@ function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
   const intentId = known.intent.id;
   switch (result.type) {
     case "created":
-      return result.machines.map((machine) => ({
-        type: "intent-created",
-        intentId,
-        machine,
-        pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour,
-      }));
+      return bought(known, result.machines, result.duplicates);
     case "unavailable":
       return result.sweep
         ? [{ type: "intent-ambiguous", intentId, error: REFUSED_AT_LAST }]
@@ -73,6 +66,17 @@ function outcome(known: IntentState, result: CreateResult): RunLogEvent[] {
   }
 }
 
+/** All that an intent bought costs money, so all of it is in the log; what is one too many is ended like any machine. */
+function bought(known: IntentState, machines: readonly Machine[], surplus: readonly Machine[]): RunLogEvent[] {
+  const intentId = known.intent.id;
+  return [
+    ...[...machines, ...surplus].map((machine): RunLogEvent => {
+      return { type: "intent-created", intentId, machine, pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour };
+    }),
+    ...surplus.map((machine): RunLogEvent => ({ type: "machine-end-asked", machineId: formatRef(machine.ref), action: "terminate" })),
+  ];
+}
+
 /**
  * Finds out what became of an intent that nobody wants any more: a machine is taken over (and then ended by policy), absence in
  * two complete listings after the settle window makes the intent void. Never closed on less (host-and-state.md §5).
@@ -87,14 +91,12 @@ export async function settleIntent(driver: DriverPort, intentId: string): Promis
   while (absent < 2) {
     await driver.gate();
     const found = await findPurchase(provider, known.intent, { clock, stateId });
-    // All of them: a gang has several, and an earlier try may have bought one too many.
     const live = found.filter((machine) => machine.state !== "ended");
-    if (live.length > 0) {
-      await driver.fact(
-        ...live.map((machine): RunLogEvent => {
-          return { type: "intent-created", intentId, machine, pricePerHour: machine.pricePerHour ?? known.offer.pricePerHour };
-        }),
-      );
+    const [first, ...more] = live;
+    if (first !== undefined) {
+      // An earlier try may have bought one too many.
+      const { machines, duplicates } = keepOldest([first, ...more], known.intent.nodes);
+      await driver.fact(...bought(known, machines, duplicates));
       return;
     }
     const listing = await pollers.of(provider.name).fresh();

@@ -15,6 +15,7 @@ const STANDBY_MS = 1_000;
 export interface Followed {
   /** Runs that others may write to while this process drives them or stands by. */
   runIds(): string[];
+  isFollowed(runId: string): boolean;
   /** Reads what others wrote to a run. True: there was something. */
   catchUp(runId: string): Promise<boolean>;
   /** True while this process stands by for runs that somebody else holds. */
@@ -56,12 +57,18 @@ export class StateFollower {
     if (this.#timer === undefined) this.soon();
   }
 
+  /** A run is stood by for: its holder is looked at soon. */
+  standBy(): void {
+    this.#tendAt = Math.min(this.#tendAt, this.#clock.monotonic() + STANDBY_MS);
+    this.start();
+    this.soon();
+  }
+
   /** Something new is followed, or hints cannot be relied on: looks soon, and more often for a while. */
   soon(): void {
     const now = this.#clock.monotonic();
     this.#pauseMs = SWEEP_MS;
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_MS);
-    if (this.#followed.isStandingBy()) this.#tendAt = Math.min(this.#tendAt, now + STANDBY_MS);
     this.#arm();
   }
 
@@ -83,11 +90,11 @@ export class StateFollower {
     this.#hinted = undefined;
     const dirty = this.#dirty;
     this.#dirty = new Set();
-    const followed = this.#followed.runIds();
-    const known = dirty === "all" ? undefined : dirty;
-    for (const runId of followed) if (known?.has(runId) !== false) void this.#catchUp(runId);
-    if (known === undefined) this.#followed.changed(undefined);
-    else for (const runId of known) this.#followed.changed(runId);
+    for (const runId of dirty === "all" ? this.#followed.runIds() : dirty) {
+      if (this.#followed.isFollowed(runId)) void this.#catchUp(runId);
+      if (dirty !== "all") this.#followed.changed(runId);
+    }
+    if (dirty === "all") this.#followed.changed(undefined);
   }
 
   #arm(): void {

@@ -1,5 +1,5 @@
 import type { FindResult, TrainingProvider } from "../provider/provider.ts";
-import { formatRef, type Machine } from "../provider/resource.ts";
+import { formatRef, type Machine, type MachineState } from "../provider/resource.ts";
 import type { Clock, Timer } from "../util/clock.ts";
 import { within } from "../util/within.ts";
 
@@ -15,11 +15,17 @@ export interface Listing {
 /** One hung call must not blind every run. */
 const LISTING_LIMIT_MS = 120_000;
 
-/** While all is quiet, listings come ever more rarely, down to this. */
+/** While all is quiet, listings come ever more rarely, down to this; a long one costs more, and comes later. */
 const MAX_POLL_MS = 60_000;
+const PER_MACHINE_MS = 60;
 
-/** True: the listing told nothing new. */
-type Listener = (listing: Listing) => boolean;
+/** Waits for news of one machine. */
+interface Listener {
+  machineId: string;
+  /** True: it knows of its machine what the listing says, and need not be told again while the machine is listed the same. */
+  onListing: (listing: Listing) => boolean;
+  knows: boolean;
+}
 
 /**
  * One listing per provider and poll feeds every run (host-and-state.md §5): a thousand runs cost what one costs.
@@ -35,6 +41,9 @@ export class ProviderPoller {
   #running: Promise<Listing | undefined> | undefined;
   #timerAt = 0;
   #failures = 0;
+  /** What the newest listing said, by native id. */
+  readonly #listed = new Map<string, Listed>();
+  #round = 0;
   /** Listings in a row that told nobody anything new. */
   #quiet = 0;
   #closed = false;
@@ -49,7 +58,12 @@ export class ProviderPoller {
     this.#clock = clock;
   }
 
-  subscribe(listener: Listener): () => void {
+  /**
+   * Tells of each listing, until the returned function is called; `onListing` returns true when it knows of its machine what the
+   * listing says, and is then left alone while the machine is listed in the same state.
+   */
+  subscribe(machineId: string, onListing: (listing: Listing) => boolean): () => void {
+    const listener: Listener = { machineId, onListing, knows: false };
     this.#listeners.add(listener);
     // A newcomer does not put off the listing that others wait for, and need not wait for a rare one.
     this.#quiet = 0;
@@ -76,7 +90,8 @@ export class ProviderPoller {
 
   #interval(): number {
     const base = this.#provider.capabilities.pollMs ?? 10_000;
-    return Math.max(base, Math.min(MAX_POLL_MS, base * 2 ** Math.min(Math.max(this.#failures, this.#quiet), 6)));
+    const max = MAX_POLL_MS + this.#listed.size * PER_MACHINE_MS;
+    return Math.max(base, Math.min(max, base * 2 ** Math.min(Math.max(this.#failures, this.#quiet), 6)));
   }
 
   /** `sooner`: only brings the next listing forward. */
@@ -122,17 +137,52 @@ export class ProviderPoller {
       this.#failures += 1;
       return undefined;
     }
-    const listing: Listing = {
-      machines: new Map(found.machines.map((machine) => [formatRef(machine.ref), machine])),
-      complete: found.complete,
-      begunAt,
-      begunMonotonic,
-    };
+    const listing: Listing = { machines: new Map(), complete: found.complete, begunAt, begunMonotonic };
+    const changed = this.#compare(found.machines, listing.machines);
     let quiet = true;
-    for (const listener of this.#listeners) quiet = listener(listing) && quiet;
+    for (const listener of this.#listeners) {
+      if (listener.knows && !changed.has(listener.machineId)) continue;
+      listener.knows = listener.onListing(listing);
+      quiet &&= listener.knows;
+    }
     this.#quiet = quiet ? this.#quiet + 1 : 0;
     return listing;
   }
+
+  /** Fills `into`; the machines that came, went or changed their state since the last listing. Runs over every machine of every listing. */
+  #compare(machines: readonly Machine[], into: Map<string, Machine>): Set<string> {
+    const changed = new Set<string>();
+    this.#round += 1;
+    for (const machine of machines) {
+      const { ref, state } = machine;
+      let known = this.#listed.get(ref.id);
+      // One id in two regions: the second goes without the cache.
+      if (known === undefined || known.region !== ref.region || known.kind !== ref.kind) {
+        known = { key: formatRef(ref), region: ref.region, kind: ref.kind, state: undefined, round: 0 };
+        this.#listed.set(ref.id, known);
+      }
+      if (known.state !== state) changed.add(known.key);
+      known.state = state;
+      known.round = this.#round;
+      into.set(known.key, machine);
+    }
+    if (this.#listed.size === into.size) return changed;
+    for (const [id, known] of this.#listed) {
+      if (known.round === this.#round) continue;
+      changed.add(known.key);
+      this.#listed.delete(id);
+    }
+    return changed;
+  }
+}
+
+/** A machine as the newest listing had it, with its text form: made once, not with every listing. */
+interface Listed {
+  key: string;
+  region: string | undefined;
+  kind: string;
+  state: MachineState | undefined;
+  round: number;
 }
 
 /** The pollers of all providers, made when first asked for. */

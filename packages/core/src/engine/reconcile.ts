@@ -8,7 +8,7 @@ import type { Engine } from "./engine.ts";
 import { failureRecord } from "./failure.ts";
 import { rebuildRuns } from "./rebuild.ts";
 import { loadRun } from "./run-log.ts";
-import type { RunState } from "./run-state.ts";
+import { liveMachines, type RunState } from "./run-state.ts";
 
 /** What reconcile did, or would do. Ids are in text form. */
 export interface ReconcileReport {
@@ -37,7 +37,12 @@ const SETTLE_LIMIT_MS = 180_000;
  */
 export async function reconcile(
   engine: Engine,
-  options: { dryRun?: boolean | undefined; rebuildFrom?: string | undefined },
+  options: {
+    dryRun?: boolean | undefined;
+    rebuildFrom?: string | undefined;
+    /** Ends a machine that nobody wants, and keeps the ledger of it. */
+    end: (provider: TrainingProvider, machine: Machine) => Promise<void>;
+  },
 ): Promise<ReconcileReport> {
   const { context } = engine;
   const report: ReconcileReport = {
@@ -53,7 +58,7 @@ export async function reconcile(
   if (options.rebuildFrom !== undefined && !report.dryRun) report.rebuilt.push(...(await rebuildRuns(context, options.rebuildFrom)));
   const before = await liveRuns(engine, report);
   if (!report.dryRun) await tidyRuns(engine, before, report);
-  for (const provider of context.providers.all()) await sweep(engine, provider, report);
+  for (const provider of context.providers.all()) await sweep(engine, provider, report, options.end);
   return report;
 }
 
@@ -85,7 +90,9 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
     driver.handOver();
     const until = clock.monotonic() + SETTLE_LIMIT_MS;
     // A run that somebody cancelled is unwanted: what trains for it is ended here, not only looked after.
-    const hangs = (): boolean => !driver.handedOver || driver.state.requests.cancel !== undefined;
+    // Neither is an end that was asked for and not confirmed left to somebody else.
+    const isEnding = (): boolean => liveMachines(driver.state).some((machine) => machine.owned && machine.asked?.action === "terminate");
+    const hangs = (): boolean => !driver.handedOver || driver.state.requests.cancel !== undefined || isEnding();
     while (hangs() && !driver.signal.aborted && clock.monotonic() < until) await sleep(clock, 25);
     for (const machine of Object.values(driver.state.machines)) {
       if (!known.has(machine.id)) report.adopted.push(machine.id);
@@ -95,7 +102,12 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
   }
 }
 
-async function sweep(engine: Engine, provider: TrainingProvider, report: ReconcileReport): Promise<void> {
+async function sweep(
+  engine: Engine,
+  provider: TrainingProvider,
+  report: ReconcileReport,
+  end: (provider: TrainingProvider, machine: Machine) => Promise<void>,
+): Promise<void> {
   const { context } = engine;
   let found: FindResult;
   try {
@@ -120,7 +132,7 @@ async function sweep(engine: Engine, provider: TrainingProvider, report: Reconci
       continue;
     }
     try {
-      if (!report.dryRun) await provider.terminate(machine.ref);
+      if (!report.dryRun) await end(provider, machine);
       report.ended.push(id);
     } catch (error) {
       const { what, why, fix } = failureRecord(error);

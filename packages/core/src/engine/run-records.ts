@@ -1,8 +1,6 @@
-import type { ResourceRecord, ResourceSource } from "../cost/resource-record.ts";
+import type { ResourceRecord } from "../cost/resource-record.ts";
 import { TAGS } from "../provider/tags.ts";
-import type { StateStore } from "../state/state-store.ts";
 import type { JsonObject } from "../util/json.ts";
-import { loadRun } from "./run-log.ts";
 import type { MachineRecord, RunState } from "./run-state.ts";
 import type { RunSummary } from "./run-types.ts";
 import { segmentsOf } from "./spent.ts";
@@ -51,25 +49,5 @@ function recordOf(state: RunState, machine: MachineRecord, stateId: string): Res
     createdAt: machine.createdAt,
     ...(machine.endedAt === undefined ? {} : { endedAt: machine.endedAt }),
     segments: segmentsOf(machine),
-  };
-}
-
-/** The machines of all runs of a state store, as the tracker and the cost reports see them. */
-export function runRecords(store: StateStore, stateId: string): ResourceSource {
-  return {
-    async *records(options) {
-      const from = options?.from === undefined ? undefined : Date.parse(options.from);
-      for await (const info of store.list("run/")) {
-        const ended = info.ended ? endedRunOf(info.summary) : undefined;
-        if (ended !== undefined) {
-          if (from === undefined || Date.parse(ended.run.endedAt ?? "") >= from) yield* ended.records;
-          continue;
-        }
-        // A run that cannot be read is reported by reconcile and by runs.list; the rest must still add up.
-        const state =
-          info.corrupt === undefined ? await loadRun(store, info.stream.slice("run/".length)).catch(() => undefined) : undefined;
-        if (state !== undefined) yield* recordsOf(state, stateId);
-      }
-    },
   };
 }

@@ -17,7 +17,7 @@ function look(driver: DriverPort, command: Extract<StandingCommand, { do: "look"
   if (record === undefined) return () => undefined;
   const sight = sawMachine(driver, command.machineId);
   let seen = false;
-  return driver.context.pollers.of(record.machine.ref.provider).subscribe((listing) => {
+  return driver.context.pollers.of(record.machine.ref.provider).subscribe(command.machineId, (listing) => {
     // The common case by far, and for a thousand machines: no promise, nothing to write.
     const known = sight.isKnown(listing);
     if (known && seen) return true;

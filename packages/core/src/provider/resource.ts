@@ -44,7 +44,8 @@ export interface ForeignOrOtherResource {
 
 /** Text form of a ref: `provider/region/kind/id`, the region left out when there is none. */
 export function formatRef(ref: ResourceRef): string {
-  return [ref.provider, ref.region, ref.kind, ref.id].filter((part) => part !== undefined && part !== "").join("/");
+  const { provider, region, kind, id } = ref;
+  return region === undefined || region === "" ? `${provider}/${kind}/${id}` : `${provider}/${region}/${kind}/${id}`;
 }
 
 /** Reads the text form back; undefined when the text is not one (it may be a native id). */
