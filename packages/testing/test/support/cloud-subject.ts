@@ -2,7 +2,7 @@ import type { HostSession, TrainingProvider } from "@runctl/core/provider";
 import { HOST_CLIENT } from "@runctl/core/seams";
 import { SeededRandom } from "../../src/clock/seeded-random.ts";
 import { VirtualClock } from "../../src/clock/virtual-clock.ts";
-import type { EmulatedCloudOptions, ListingOptions } from "../../src/cloud/cloud-options.ts";
+import type { EmulatedCloudOptions } from "../../src/cloud/cloud-options.ts";
 import { EmulatedCloud } from "../../src/cloud/emulated-cloud.ts";
 import type { CloudOp, Fault } from "../../src/cloud/faults.ts";
 import type { MachineContext, MachineHost } from "../../src/cloud/machine-host.ts";
@@ -42,7 +42,6 @@ export interface CloudSubject extends ProviderSubject {
 export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
   const clock = new VirtualClock();
   const contexts = new Map<string, MachineContext>();
-  const listing: ListingOptions = { lagMs: [0, 5_000] };
   const cloud = new EmulatedCloud({
     clock,
     random: new SeededRandom("conformance"),
@@ -52,7 +51,7 @@ export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
     ],
     spot: { onReclaim: "stop" },
     transitions: { pendingMs: 20_000, endingMs: 5_000, stoppingMs: 5_000 },
-    listing,
+    listing: { lagMs: [0, 5_000], pageSize: 2 },
     multiPool: true,
     host: (context) => {
       contexts.set(context.id, context);
@@ -96,8 +95,9 @@ export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
       },
       endFromInside: (machine) => contexts.get(machine.ref.id)?.powerOff(),
       listLag: (ms) => {
-        listing.lagMs = ms;
+        cloud.listing.lagMs = ms;
       },
+      threePages: 6,
       invoice: () => {
         const { total, currency } = cloud.invoice();
         return { amount: total, currency };
