@@ -64,7 +64,7 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
   };
   const about = (ref: ResourceRef) => ({ region: ref.region, id: ref.id });
 
-  return defineProvider<TrainingProvider>({
+  const provider = defineProvider<TrainingProvider>({
     specVersion: "v1",
     name: cloud.name,
     capabilities: cloud.capabilities,
@@ -177,6 +177,8 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
         { id: `${cloud.name}-credentials`, severity: "ok" as const, what: `The credentials are of account ${account}.`, fix: [] },
       ]),
   });
+  for (const method of cloud.options.without ?? []) delete provider[method];
+  return provider;
 }
 
 /** Adds tags to a machine, where this cloud keeps them. @throws ValidationError, ConflictError */

@@ -126,6 +126,8 @@ export interface EmulatedCloudOptions {
   whenFull?: "refuse" | "queue" | undefined;
   /** Overrides of what the class, the market and the guard imply. */
   capabilities?: Partial<Capabilities> | undefined;
+  /** Methods that this cloud's client has not: an absent method is an absent capability. */
+  without?: ReadonlyArray<"stop" | "start" | "tag" | "notices" | "usage" | "volumes" | "doctor"> | undefined;
   /** Hooks for real host agents. */
   hostHooks?: ((intent: Intent) => HostHooks) | undefined;
   /** What `usage` answers for a machine that runs. Default: an idle machine of its type. */

@@ -334,7 +334,12 @@ export class EmulatedCloud {
   /** @internal */
   get offerFacts(): OfferFacts {
     const { name: provider, rules, noticeMs } = this;
-    return { provider, currency: rules.currency, noticeMs, canStop: (market) => market !== "spot" || this.stopsSpot };
+    return {
+      provider,
+      currency: rules.currency,
+      noticeMs,
+      canStop: (market) => this.options.without?.includes("stop") !== true && (market !== "spot" || this.stopsSpot),
+    };
   }
 
   /** @internal Whether a user may stop spot machines: not where the market ends them, as at EC2. */
