@@ -20,6 +20,8 @@ export {
   type Tagging,
   type TransitionOptions,
 } from "./cloud/cloud-options.ts";
+export { EC2_LIKE, LYCEUM_LIKE, RUNPOD_LIKE } from "./cloud/cloud-presets.ts";
+export type { VolumeTruth } from "./cloud/cloud-volume.ts";
 export { type CloudWorld, EmulatedCloud, emulatedCloud } from "./cloud/emulated-cloud.ts";
 export type { CallFacts, CloudOp, Fault as CloudFault, FaultDetail, FaultKind as CloudFaultKind, FaultRule } from "./cloud/faults.ts";
 export type { Invoice, InvoiceLine } from "./cloud/invoice.ts";
