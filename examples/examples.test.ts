@@ -19,6 +19,7 @@ const EXAMPLES: Record<string, RegExp> = {
   "costs-report": /together at least \$0\.\d{4}; prices not known: 1\ncosts\.csv: 3 rows, \d+ columns\ncosts\.html: a table\n$/,
   "cleanup-plan":
     /plan: 0 to delete, 2 kept\n[\s\S]*explain the forgotten one: may go\nexplain the precious one: .* protect\(\)\.\nrefused: .*\nleft running: 0\n$/,
+  "third-party-provider": /succeeded: newest checkpoint step-2\.json, 0 machines left\n$/,
   secrets: /the script got it: true\nsearched all files of state, store and machine: the token is in 0 of them\n$/,
 };
 

@@ -1,5 +1,6 @@
 // The documentation is code: every `ts` block is type-checked as a user's compiler would, and executed unless it says `no-run <reason>`.
-// `sh` blocks run only when marked `run`. Relative links must lead somewhere. Paths as arguments limit the files.
+// A `ts` block whose first line is `// file: name` is a file of its page: type-checked beside the page's other files, and there for its
+// `sh` blocks, which run only when marked `run`. Relative links must lead somewhere. Paths as arguments limit the files.
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,13 +44,15 @@ try {
 interface Prepared {
   block: Block;
   folder: string;
+  /** The file in the folder that the block is. */
+  entry: string;
 }
 
-/** A folder for each block to type-check or run; `python` blocks whose first line is `# file: name` give files to all blocks of their page. */
+/** A folder for each block to type-check or run; blocks whose first line is `# file: name` (`//` in TypeScript) give files to all blocks of their page. */
 function prepare(blocks: Block[]): Prepared[] {
   const pageFiles = blocks.flatMap((block) => {
-    const name = /^(?:#|\/\/) file: (\S+)/.exec(block.code)?.[1];
-    return name === undefined || block.language === "ts" ? [] : [{ name, code: block.code }];
+    const name = fileName(block);
+    return name === undefined ? [] : [{ name, code: block.code }];
   });
   return blocks
     .filter((block) => block.language === "ts" || block.language === "sh")
@@ -59,13 +62,19 @@ function prepare(blocks: Block[]): Prepared[] {
       writeFileSync(join(folder, "package.json"), `${JSON.stringify({ name: "docs", private: true, type: "module" })}\n`);
       cpSync(join(root, "tools", "docs", "train.py"), join(folder, "train.py"));
       for (const { name, code } of pageFiles) writeFileSync(join(folder, name), code);
-      writeFileSync(join(folder, block.language === "ts" ? "main.ts" : "main.sh"), block.code);
-      return { block, folder };
+      const entry = fileName(block) ?? (block.language === "ts" ? "main.ts" : "main.sh");
+      writeFileSync(join(folder, entry), block.code);
+      return { block, folder, entry };
     });
+}
+
+function fileName(block: Block): string | undefined {
+  return /^(?:#|\/\/) file: (\S+)/.exec(block.code)?.[1];
 }
 
 function runs(block: Block): boolean {
   if (block.language === "sh") return block.info.startsWith("run");
+  if (fileName(block) !== undefined) return false;
   if (!block.info.startsWith("no-run")) return true;
   if (block.info.slice("no-run".length).trim() === "") fail(block.where, "`no-run` needs a reason after it");
   else console.log(`SKIP ${block.where}: ${block.info.slice("no-run".length).trim()}`);
@@ -75,13 +84,15 @@ function runs(block: Block): boolean {
 /** One program for all blocks: the declarations of the packages are read once. */
 function typeErrors(prepared: Prepared[]): Map<string, string> {
   const program = ts.createProgram(
-    prepared.map((one) => join(one.folder, "main.ts")),
+    prepared.map((one) => join(one.folder, one.entry)),
     {
       target: ts.ScriptTarget.ES2022,
       lib: ["lib.es2023.d.ts"],
       module: ts.ModuleKind.NodeNext,
       moduleResolution: ts.ModuleResolutionKind.NodeNext,
       moduleDetection: ts.ModuleDetectionKind.Force,
+      // The files of a page name one another as tsx and Node read them.
+      allowImportingTsExtensions: true,
       strict: true,
       exactOptionalPropertyTypes: true,
       skipLibCheck: true,

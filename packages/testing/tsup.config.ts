@@ -1,7 +1,7 @@
 import { defineConfig } from "tsup";
 
 export default defineConfig({
-  entry: { index: "src/index.ts" },
+  entry: { index: "src/index.ts", "runctl-conformance": "src/bin/runctl-conformance.ts" },
   format: ["esm"],
   target: "node20",
   external: [/^@runctl\//],

@@ -30,7 +30,7 @@ testProvider(
     describe,
     it,
     name: "provider-local keeps the contract",
-    limits: { burstBytes: 100 * 1024 * 1024 },
+    limits: { poll: 20 },
     onReport: (report) => {
       expect(report.class?.class).toBe("A");
     },

@@ -83,7 +83,7 @@ export class ProviderSuite {
       const drive = subject.drive ?? ((work) => work);
       const guarded = watchExit(() => this.#observations.push({ caseId: one.id, operation: "process.exit", args: [], ok: true }));
       try {
-        await this.#within(drive(one.run(context)), one.id);
+        await this.#within(() => drive(one.run(context)), one.id);
         return undefined;
       } catch (error) {
         return error;
@@ -102,7 +102,8 @@ export class ProviderSuite {
   }
 
   async #subject(caseId: string): Promise<Made> {
-    const made = await this.#factory();
+    const made: unknown = await this.#factory();
+    if (!isSubject(made)) throw new Error("it gave neither a provider nor { provider, … }.");
     const subject: ProviderSubject = "provider" in made ? made : { provider: made };
     const plain = !("provider" in made);
     const hooks: ConformanceHooks = {
@@ -125,7 +126,7 @@ export class ProviderSuite {
   }
 
   /** Real time: a case that hangs must not hang the run. */
-  async #within(work: Promise<void>, id: string): Promise<void> {
+  async #within(work: () => Promise<void>, id: string): Promise<void> {
     const limit = this.#options.limits?.case ?? (this.#options.live === undefined ? 120_000 : 1_800_000);
     let give: (error: Error) => void = () => undefined;
     const late = new Promise<never>((_, reject) => {
@@ -133,7 +134,8 @@ export class ProviderSuite {
     });
     const timer = systemClock.timer(limit, () => give(new Error(`${id} did not end within ${limit / 1000} s: some call never settled.`)));
     try {
-      await Promise.race([work, late]);
+      // Begun after the timer, which must not be taken for something that the case left.
+      await Promise.race([work(), late]);
     } finally {
       timer.cancel();
     }
@@ -156,7 +158,8 @@ export class ProviderSuite {
       ok: ok && leftovers.length === 0,
       counts,
       cases,
-      ...(capabilities === undefined ? {} : { class: classify(capabilities, cases, this.#measures) }),
+      // A part of the cases proves no class.
+      ...(capabilities === undefined || this.#options.only !== undefined ? {} : { class: classify(capabilities, cases, this.#measures) }),
       ...(this.#options.live === undefined ? {} : { live: { spendCap: this.#options.live.spendCap, reserved: this.#spending.total() } }),
       leftovers,
       ms: Math.round(systemClock.monotonic() - this.#started),
@@ -193,6 +196,14 @@ interface Made {
   hooks: ConformanceHooks;
   provider: TrainingProvider;
   again: (() => Promise<TrainingProvider>) | undefined;
+}
+
+/** A provider, or something that has one; what is wrong inside is for the cases to say. */
+function isSubject(made: unknown): made is TrainingProvider | ProviderSubject {
+  if (typeof made !== "object" || made === null) return false;
+  const provider: unknown = "provider" in made ? made.provider : made;
+  const { capabilities } = (typeof provider === "object" && provider !== null ? provider : {}) as { capabilities?: unknown };
+  return typeof capabilities === "object" && capabilities !== null;
 }
 
 /** Is the case, or its point, among those asked for? */
