@@ -45,7 +45,7 @@ export async function buy(driver: DriverPort): Promise<void> {
     { clock, signal: driver.signal },
   );
   const ranked = rankOffers(offers, spec, { coolDown: coolingPools(state, clock.now()) });
-  const chosen = ranked.find((candidate) => candidate.dropped === undefined)?.offer;
+  const chosen = ranked.find((candidate) => candidate.dropped === undefined && isWithinSight(state.spec, candidate.offer))?.offer;
   if (chosen === undefined)
     return noOffer(
       driver,
@@ -62,6 +62,11 @@ export async function buy(driver: DriverPort): Promise<void> {
   // Before it is durable: nobody else can have sent an intent that exists only here.
   driver.recordedHere.add(intent.id);
   await driver.decided(events, madeAt);
+}
+
+/** Nobody could say when a budget is used up by a machine without a price; the plan refuses it, and so must every later purchase. */
+function isWithinSight(spec: RunState["spec"], offer: Offer): boolean {
+  return spec.budget === undefined || offer.pricePerHour !== undefined || spec.allow.includes("budget-unpriced");
 }
 
 /** Money set aside for this run before it is spent; null: the project has no limit. */
@@ -140,7 +145,8 @@ function intentFor(driver: DriverPort, offer: Offer): Intent {
     state: "pending" as const,
     createdAt: isoNow(context.clock),
     stopped: [],
-    pricePerHour: offer.pricePerHour,
+    // The most it can cost: nobody may be left to see the price rise.
+    pricePerHour: offer.maxPricePerHour ?? offer.pricePerHour,
   };
   const { hardSeconds } = limitsOf(state, assumed, now).allowance;
   const { spec } = state;
