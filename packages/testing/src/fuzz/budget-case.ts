@@ -35,13 +35,14 @@ export function budgetCase(seed: number): BudgetCase {
   const count = random.integer(1, 6);
   const prices = Array.from({ length: count }, () => mills(maxPrice * (0.1 + 0.9 * random.next())));
   const mean = prices.reduce((sum, price) => sum + price, 0) / count;
-  // From a quarter of an hour to four days of machine time.
-  const hours = 0.25 * 400 ** random.next();
+  // From a quarter of an hour to a day of machine time.
+  const hours = 0.25 * 100 ** random.next();
   const market = random.pick(["spot", "spot", "spot-then-on-demand", "on-demand"] as const);
   const price = market === "on-demand" ? onDemandPrice : mean;
   const seconds = hours * 3600;
   const spotPrices = prices.map((value, index): [number, number] => [Math.round((seconds * index) / count), value]);
   const interrupted = random.chance(0.7);
+  const steps = Math.max(1, Math.round((seconds / 10) * (0.3 + 2 * random.next())));
   return {
     seed,
     budgetUsd: cents(hours * price),
@@ -51,8 +52,8 @@ export function budgetCase(seed: number): BudgetCase {
     maxPrice,
     noticeSeconds: random.pick([120, 120, 30, 5, 0]),
     ...(interrupted ? { meanReclaimSeconds: Math.round(seconds * (0.05 + random.next())) } : {}),
-    steps: Math.max(1, Math.round((seconds / 10) * (0.3 + 2 * random.next()))),
-    saveEverySteps: random.pick([0, 6, 30, 180, 1000]),
+    steps,
+    saveEverySteps: random.pick([0, Math.ceil(steps / 3), Math.ceil(steps / 20), Math.max(6, Math.ceil(steps / 100))]),
     saveSeconds: random.pick([0, 1, 5, 20]),
     uploadSeconds: random.pick([0, 2, 10, 25]),
     setupSeconds: random.pick([0, 10, 120, 300]),

@@ -21,6 +21,11 @@ export interface SimulatedHostOptions {
   records?: HostRecords | undefined;
   /** Does each boot start the guardians of attempts that are on the disk, as a boot hook would? Default: if the machine's intent has one. */
   guardianAtBoot?: boolean | undefined;
+  /**
+   * A boot hook switches the machine off at its intent's `endBy` if no attempt was armed on it by then, as the cloud-init of a provider
+   * with boot "user-data" does: without one nobody watches a machine whose buyer died before it was armed. Default false.
+   */
+  bootGuard?: boolean | undefined;
 }
 
 /** Makes simulated hosts, and knows them. */
@@ -93,6 +98,12 @@ export class SimulatedHost implements MachineHost {
     this.#boots += 1;
     this.#power = new Power(this.#options.clock, `${this.context.id}-boot-${this.#boots}`);
     this.#isDeaf = false;
+    if (this.#options.bootGuard === true) {
+      const left = Math.max(0, Date.parse(this.context.intent.endBy) - this.#options.clock.now());
+      this.#power.at(this.#power.bootedAt + left, () => {
+        if (this.#disks.size === 0) this.context.powerOff();
+      });
+    }
     if (this.#options.guardianAtBoot ?? this.context.intent.boot !== "") {
       for (const disk of this.#disks.values()) this.#attempt(disk).arm(undefined);
     }

@@ -29,6 +29,8 @@ export interface WorldOptions {
   clouds?: readonly EmulatedCloudOptions[] | undefined;
   /** What simulated hosts train. Default: 100 steps of 6 s. */
   job?: Job | undefined;
+  /** Simulated machines switch themselves off at their intent's `endBy` when nobody armed an attempt on them. Default false. */
+  bootGuard?: boolean | undefined;
   /** What becomes of appends that need not be durable when their process dies. Default "dropped", as with `fileState`. */
   unsynced?: "dropped" | "kept" | undefined;
   /** Controllers share one computer: that one is dead is seen at once. Default false: only after its sign of life stood still for 30 s. */
@@ -94,7 +96,8 @@ export class World implements Disposable {
     this.store = new WorldStore({ clock: this.clock });
     this.state = this.#newState();
     this.#folder = acquireFolder();
-    const host = simulatedHost(options.job ?? {}, { clock: this.clock, store: this.store, records: this.hosts });
+    const { bootGuard } = options;
+    const host = simulatedHost(options.job ?? {}, { clock: this.clock, store: this.store, records: this.hosts, bootGuard });
     this.clouds = (options.clouds ?? [{}]).map(
       (cloud, index) =>
         new EmulatedCloud({
@@ -258,13 +261,13 @@ export class World implements Disposable {
     );
   }
 
-  #record(call: Omit<Boundary, "index" | "time">): Boundary {
-    const boundary = { index: this.#calls, ...call, time: this.clock.now() };
+  #record(boundary: Boundary): void {
+    boundary.index = this.#calls;
+    boundary.time = this.clock.now();
     this.#calls += 1;
     const { record = "all", onCall } = this.#options;
-    if (record === "all" || (record === "effects" && call.hasEffect)) this.boundaries.push(boundary);
+    if (record === "all" || (record === "effects" && boundary.hasEffect)) this.boundaries.push(boundary);
     onCall?.(boundary);
-    return boundary;
   }
 
   /** What hangs in the air, for the report of a stuck world. */
@@ -272,8 +275,8 @@ export class World implements Disposable {
     const lines: string[] = [`seed ${this.seed}`];
     for (const { controller, gate } of this.#controllers) {
       if (!controller.isAlive) continue;
-      for (const { port, op, what, since } of gate.inFlight) {
-        lines.push(`${controller.name} waits for ${port}.${op} ${what} since ${Math.round((this.clock.now() - since) / 1000)} s`);
+      for (const { port, op, what, time } of gate.inFlight) {
+        lines.push(`${controller.name} waits for ${port}.${op} ${what} since ${Math.round((this.clock.now() - time) / 1000)} s`);
       }
     }
     for (const stream of this.state.streams) {
