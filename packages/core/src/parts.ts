@@ -5,8 +5,8 @@ import { Engine } from "./engine/engine.ts";
 import { LeaseWatch } from "./engine/lease-watch.ts";
 import { LookPace } from "./engine/look-pace.ts";
 import { ProviderPoller, ProviderPollers } from "./engine/provider-poller.ts";
-import { loadRun } from "./engine/run-log.ts";
 import { RunLedger } from "./engine/run-ledger.ts";
+import { loadRun } from "./engine/run-log.ts";
 import { ControllerSession } from "./engine/session.ts";
 import { SlotGate } from "./engine/slot-gate.ts";
 import { spendingOf } from "./engine/spending.ts";
@@ -180,9 +180,11 @@ export class Parts {
       traceparent: (runId) => telemetry?.traceparentOf(runId),
       projectBudget: options.budget,
       spending: () => spendingOf(this.tracker, options.clock.now()),
-      openRunSpent: async (runId) => {
+      openRun: async (runId) => {
         const run = await loadRun(state, runId);
-        return run === undefined || run.ended !== undefined ? undefined : spentUsd(run, options.clock.now()).usd;
+        if (run === undefined || run.ended !== undefined) return undefined;
+        const { usd, perHour } = spentUsd(run, options.clock.now());
+        return { spentUsd: usd, perHourUsd: perHour };
       },
       secrets: (runId, spec) => resolveSecrets(spec.secrets, this.#secrets.get(runId) ?? {}, { resolveSecret: options.resolveSecret }),
     };

@@ -43,6 +43,6 @@ export interface EngineContext {
   /** Limits of the whole project, and what it has spent. */
   projectBudget: ProjectBudget;
   spending(): Promise<ProjectSpending>;
-  /** What a run that goes on has spent, in USD; undefined once it is over. */
-  openRunSpent(runId: string): Promise<number | undefined>;
+  /** What a run that goes on has spent and what its machines cost an hour now, in USD; undefined once it is over. */
+  openRun(runId: string): Promise<{ spentUsd: number; perHourUsd: number } | undefined>;
 }

@@ -141,6 +141,40 @@ describe("the engine, at the edges", () => {
     await engine.close(0);
   });
 
+  it("P-01: reconcile goes on with an end that a closed process had asked for, until it is confirmed", async () => {
+    const bed = new EngineBed();
+    const first = await bed.engine();
+    const runId = await bed.start(first);
+    bed.cloud.fault("terminate", { always: "lie" });
+    await bed.until(runId, (state) => state.ended !== undefined);
+    await first.close(0);
+    bed.cloud.fault("terminate", undefined);
+    const second = await bed.engine();
+    const done = reconcile(second, {});
+    await bed.clock.advance(120_000);
+    expect((await done).ended).toEqual(["mem/machine/m-1"]);
+    expect(bed.cloud.alive()).toEqual([]);
+    await second.close(0);
+  });
+
+  it("P-01: a machine that a purchase bought too many is in the run's log, ended at once, and paid for", async () => {
+    const bed = new EngineBed();
+    bed.provider = memoryProvider(bed.cloud, { capabilities: { identity: "name" } });
+    const { create } = bed.provider;
+    bed.provider.create = async (intent, options) => {
+      await create(intent, options);
+      return create(intent, options).then(() => {
+        throw new AmbiguousOutcomeError({ what: "No answer." });
+      });
+    };
+    const runId = await bed.start(await bed.engine());
+    const run = await bed.until(runId, (state) => state.attempts[0]?.startedAt !== undefined);
+    expect(Object.keys(run.machines)).toHaveLength(2);
+    expect(bed.cloud.alive()).toHaveLength(1);
+    const done = await bed.until(runId, (state) => state.ended !== undefined);
+    expect(Object.values(done.machines).map((machine) => machine.bills?.length)).not.toContain(undefined);
+  });
+
   it("P-20: new listeners do not put off the next listing", async () => {
     const clock = new ManualClock();
     const cloud = new MemoryCloud(clock);
@@ -204,6 +238,25 @@ describe("the engine, at the edges", () => {
     const before = (await bed.state.read("project")).length;
     expect(await setAside(context, { ...request, spentUsd: 1, heldUsd: 1.5 })).toBe(1.5);
     expect((await bed.state.read("project")).length).toBe(before);
+  });
+
+  it("P-09: runs that buy at the same moment do not pass the project's limit per hour together", async () => {
+    const bed = new EngineBed();
+    const contexts = [(await bed.engine()).context, (await bed.engine()).context];
+    let perHourUsd = 0;
+    for (const context of contexts) {
+      context.projectBudget = { perHour: 1.5 };
+      context.openRun = async (runId) => ({ spentUsd: 0, perHourUsd: ["r0", "r1"].includes(runId) ? perHourUsd : 0 });
+      context.spending = async () => ({ totalUsd: 0, todayUsd: 0, perHourUsd });
+    }
+    const buy = (context: (typeof contexts)[0], runId: string, priceUsdPerHour: number): Promise<number> =>
+      setAside(context, { runId, spentUsd: 0, priceUsdPerHour, heldUsd: 0 });
+    const granted = await Promise.all(contexts.map((context, index) => buy(context, `r${index}`, 1)));
+    expect(granted.sort()).toEqual([0, 1]);
+    // The machine is there now: it counts in the ledger, and no longer as promised.
+    perHourUsd = 1;
+    const more = await Promise.all(contexts.map((context, index) => buy(context, `r${index + 2}`, 0.5)));
+    expect(more.sort()).toEqual([0, 0.5]);
   });
 
   it("buys nothing for a run whose secrets nobody has", async () => {

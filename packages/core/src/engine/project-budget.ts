@@ -2,8 +2,8 @@ import { ConflictError } from "../errors/kinds.ts";
 import type { ProjectBudget } from "../spec/options.ts";
 import { isoNow } from "../util/clock.ts";
 import type { EngineContext } from "./context.ts";
+import { ESCROW, projectFacts } from "./project-log.ts";
 
-const TYPE = "escrow-set";
 /** One grant lasts this long at the machine's highest price; the driver renews it at half time, so that runs share what is left. */
 const SLICE_MS = 3_600_000;
 
@@ -29,10 +29,11 @@ export async function setAside(
 ): Promise<number> {
   const { state, clock, session, projectBudget } = context;
   for (;;) {
-    const events = await state.read("project");
-    const spending = await context.spending();
-    const others = escrows(events.map((stored) => stored.event));
+    const { version, escrows } = await projectFacts(state);
+    // Copied: others of this process read on meanwhile.
+    const others = new Map(escrows);
     others.delete(request.runId);
+    const spending = await context.spending();
     const free = freeUsd(projectBudget, spending, await openEscrow(context, others), request);
     const slice = (request.priceUsdPerHour * SLICE_MS) / 3_600_000;
     const grant = Math.max(request.heldUsd, request.spentUsd + Math.min(free, slice));
@@ -40,8 +41,8 @@ export async function setAside(
     // Nothing more: what is held already is written down.
     if (grant === request.heldUsd) return grant;
     try {
-      const event = { type: TYPE, runId: request.runId, usd: grant };
-      await state.append("project", [event], { expected: events.length, session: session.id, at: isoNow(clock) });
+      const event = { type: ESCROW, runId: request.runId, usd: grant, perHourUsd: request.priceUsdPerHour };
+      await state.append("project", [event], { expected: version, session: session.id, at: isoNow(clock) });
       return grant;
     } catch (error) {
       if (!ConflictError.isInstance(error)) throw error;
@@ -53,33 +54,32 @@ export async function setAside(
 function freeUsd(
   budget: ProjectBudget,
   spending: ProjectSpending,
-  escrowUsd: number,
+  escrow: Escrow,
   request: { priceUsdPerHour: number; heldUsd: number },
 ): number {
   const rooms: number[] = [];
-  if (budget.total !== undefined) rooms.push(budget.total - spending.totalUsd - escrowUsd);
-  if (budget.perDay !== undefined) rooms.push(budget.perDay - spending.todayUsd - escrowUsd);
+  if (budget.total !== undefined) rooms.push(budget.total - spending.totalUsd - escrow.usd);
+  if (budget.perDay !== undefined) rooms.push(budget.perDay - spending.todayUsd - escrow.usd);
   // A run that holds money already has its machine among those that run.
   const added = request.heldUsd > 0 ? 0 : request.priceUsdPerHour;
-  if (budget.perHour !== undefined && spending.perHourUsd + added > budget.perHour) rooms.push(0);
+  if (budget.perHour !== undefined && spending.perHourUsd + escrow.perHourUsd + added > budget.perHour) rooms.push(0);
   return Math.max(0, Math.min(...rooms, Number.POSITIVE_INFINITY));
 }
 
-/** Newest allowance by run. */
-function escrows(events: ReadonlyArray<Record<string, unknown>>): Map<string, number> {
-  const held = new Map<string, number>();
-  for (const event of events) {
-    if (event.type === TYPE && typeof event.runId === "string" && typeof event.usd === "number") held.set(event.runId, event.usd);
-  }
-  return held;
+/** What was promised and is not in the ledger yet. */
+interface Escrow {
+  usd: number;
+  perHourUsd: number;
 }
 
-/** Allowances of runs that go on, less what they have spent of them: that part is in the ledger already. */
-async function openEscrow(context: EngineContext, held: Map<string, number>): Promise<number> {
-  let open = 0;
-  for (const [runId, usd] of held) {
-    const spent = await context.openRunSpent(runId);
-    if (spent !== undefined) open += Math.max(0, usd - spent);
+/** Allowances of runs that go on, less what the ledger has of them: spent money, and machines that are there. */
+async function openEscrow(context: EngineContext, held: ReadonlyMap<string, Escrow>): Promise<Escrow> {
+  const open: Escrow = { usd: 0, perHourUsd: 0 };
+  for (const [runId, promised] of held) {
+    const run = await context.openRun(runId);
+    if (run === undefined) continue;
+    open.usd += Math.max(0, promised.usd - run.spentUsd);
+    open.perHourUsd += Math.max(0, promised.perHourUsd - run.perHourUsd);
   }
   return open;
 }

@@ -40,8 +40,8 @@ export async function reconcile(
   options: {
     dryRun?: boolean | undefined;
     rebuildFrom?: string | undefined;
-    /** Ends a machine that nobody wants, and keeps the ledger of it. */
-    end: (provider: TrainingProvider, machine: Machine) => Promise<void>;
+    /** Ends a machine that nobody wants, and keeps the ledger of it. Default: asks its provider, once. */
+    end?: (provider: TrainingProvider, machine: Machine) => Promise<void>;
   },
 ): Promise<ReconcileReport> {
   const { context } = engine;
@@ -58,7 +58,8 @@ export async function reconcile(
   if (options.rebuildFrom !== undefined && !report.dryRun) report.rebuilt.push(...(await rebuildRuns(context, options.rebuildFrom)));
   const before = await liveRuns(engine, report);
   if (!report.dryRun) await tidyRuns(engine, before, report);
-  for (const provider of context.providers.all()) await sweep(engine, provider, report, options.end);
+  for (const provider of context.providers.all())
+    await sweep(engine, provider, report, options.end ?? ((from, machine) => from.terminate(machine.ref)));
   return report;
 }
 

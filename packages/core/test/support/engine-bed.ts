@@ -106,9 +106,11 @@ export class EngineBed {
       secrets: (runId, resolved) => this.secrets(runId, resolved),
       projectBudget: {},
       spending: async () => ({ totalUsd: 0, todayUsd: 0, perHourUsd: 0 }),
-      openRunSpent: async (runId) => {
+      openRun: async (runId) => {
         const run = await loadRun(state, runId);
-        return run === undefined || run.ended !== undefined ? undefined : spentUsd(run, clock.now()).usd;
+        if (run === undefined || run.ended !== undefined) return undefined;
+        const { usd, perHour } = spentUsd(run, clock.now());
+        return { spentUsd: usd, perHourUsd: perHour };
       },
     };
     return new Engine(context);
