@@ -119,7 +119,10 @@ describe("a simulated world", () => {
     expect(existsSync(world.projectRoot)).toBe(false);
     await world.clock.idle();
     expect(world.clock.processes.filter((one) => one.isAlive)).toEqual([]);
-    expect(process.getActiveResourcesInfo().toSorted()).toEqual(before.handles);
+    // Fewer is fine: the test's own runner has timers, too.
+    const left = [...before.handles];
+    for (const handle of process.getActiveResourcesInfo())
+      expect(left.splice(left.indexOf(handle), left.includes(handle) ? 1 : 0)).toEqual([handle]);
     expect(mine()).toEqual(before.files);
   });
 });

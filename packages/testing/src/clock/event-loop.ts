@@ -10,16 +10,27 @@ export function turn(): Promise<void> {
 
 /** Node's names for real work that ends by itself: requests to the file system, work of the thread pool (hashes, random bytes). */
 const REAL = /^(FSReq.*|.*CloseReq|.*Request)$/;
+/** There are few names, and this is asked at every call and timer of a world. */
+const known = new Map<string, boolean>();
 
-/** True while something of this process ends soon by itself: real work, or a queued immediate. Costs well under a microsecond. */
+function isReal(resource: string): boolean {
+  let real = known.get(resource);
+  if (real === undefined) {
+    real = REAL.test(resource);
+    known.set(resource, real);
+  }
+  return real;
+}
+
+/** True while something of this process ends soon by itself: real work, or a queued immediate. */
 export function isBusy(): boolean {
-  for (const resource of process.getActiveResourcesInfo()) if (resource === "Immediate" || REAL.test(resource)) return true;
+  for (const resource of process.getActiveResourcesInfo()) if (resource === "Immediate" || isReal(resource)) return true;
   return false;
 }
 
 /** True while the file system or the thread pool works for this process: what happens next depends on how fast they are. */
 export function isRealWorkPending(): boolean {
-  for (const resource of process.getActiveResourcesInfo()) if (REAL.test(resource)) return true;
+  for (const resource of process.getActiveResourcesInfo()) if (isReal(resource)) return true;
   return false;
 }
 

@@ -5,15 +5,33 @@ import type { TimerEntry } from "./timer-heap.ts";
 export interface ProcessTime {
   now(): number;
   monotonic(): number;
-  /** Schedules `fn` after `delayMs`; the entry is cancelled with `cancel`. */
-  schedule(delayMs: number, fn: () => void): TimerEntry;
+  /** Sets when the entry is due, and puts it among the world's timers. */
+  schedule(entry: TimerEntry, delayMs: number): void;
   cancel(entry: TimerEntry): void;
 }
 
-interface Waiting {
-  entry: TimerEntry | undefined;
-  fn: () => void;
-  isDue: boolean;
+/** A timer of a process: one object for the world's heap, the process and the caller, since there are millions of them. */
+class ProcessTimer implements TimerEntry, Timer {
+  due = 0;
+  order = 0;
+  cancelled = true;
+  /** It came due while the process was frozen. */
+  isOverdue = false;
+  readonly callback: () => void;
+  readonly #owner: { fired(timer: ProcessTimer): void; dropped(timer: ProcessTimer): void };
+
+  constructor(owner: { fired(timer: ProcessTimer): void; dropped(timer: ProcessTimer): void }, callback: () => void) {
+    this.#owner = owner;
+    this.callback = callback;
+  }
+
+  fire(): void {
+    this.#owner.fired(this);
+  }
+
+  cancel(): void {
+    this.#owner.dropped(this);
+  }
 }
 
 /** The time of one simulated process: it can be killed, frozen (SIGSTOP, a closed laptop) and have a wrong wall clock. */
@@ -22,7 +40,8 @@ export class ProcessClock {
   /** What the process is given as its clock. */
   readonly clock: Clock;
   readonly #world: ProcessTime;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<ProcessTimer>();
+  readonly #owner = { fired: (timer: ProcessTimer) => this.#fired(timer), dropped: (timer: ProcessTimer) => this.#dropped(timer) };
   #isAlive = true;
   #frozenAt: number | undefined;
   #skewMs = 0;
@@ -55,7 +74,7 @@ export class ProcessClock {
   /** From now on no timer of it fires, and new ones are never made. Final; repeating is fine. */
   kill(): void {
     this.#isAlive = false;
-    for (const waiting of this.#waiting) this.#disarm(waiting);
+    for (const timer of this.#waiting) this.#world.cancel(timer);
     this.#waiting.clear();
   }
 
@@ -68,21 +87,24 @@ export class ProcessClock {
     this.#frozenAt = this.#world.monotonic();
     this.#isSuspended = options.suspend === true;
     if (!this.#isSuspended) return;
-    for (const waiting of this.#waiting) this.#disarm(waiting);
+    for (const timer of this.#waiting) this.#world.cancel(timer);
   }
 
   /** Goes on: timers that came due meanwhile fire at once, in their order. */
   thaw(): void {
     if (this.#frozenAt === undefined) return;
-    const pauseMs = this.#world.monotonic() - this.#frozenAt;
+    const now = this.#world.monotonic();
+    const pauseMs = now - this.#frozenAt;
+    const wasSuspended = this.#isSuspended;
     this.#frozenAt = undefined;
-    if (this.#isSuspended) this.#asleepMs += pauseMs;
-    const inOrder = [...this.#waiting].sort((a, b) => byDue(a.entry, b.entry));
-    for (const waiting of inOrder) {
-      if (this.#isSuspended) this.#arm(waiting, (waiting.entry?.due ?? 0) + pauseMs - this.#world.monotonic());
-      else if (waiting.isDue) this.#arm(waiting, 0);
-    }
     this.#isSuspended = false;
+    if (wasSuspended) this.#asleepMs += pauseMs;
+    for (const timer of [...this.#waiting].sort((a, b) => a.due - b.due || a.order - b.order)) {
+      if (!wasSuspended && !timer.isOverdue) continue;
+      this.#world.cancel(timer);
+      this.#world.schedule(timer, wasSuspended ? timer.due + pauseMs - now : 0);
+      timer.isOverdue = false;
+    }
   }
 
   /** Its wall clock is off by `ms` from now on; 0 sets it right. */
@@ -91,35 +113,23 @@ export class ProcessClock {
   }
 
   #timer(delayMs: number, fn: () => void): Timer {
-    if (!this.#isAlive) return { cancel: () => undefined };
-    const waiting: Waiting = { entry: undefined, fn, isDue: false };
-    this.#arm(waiting, delayMs);
-    this.#waiting.add(waiting);
-    return {
-      cancel: () => {
-        if (this.#waiting.delete(waiting)) this.#disarm(waiting);
-      },
-    };
+    const timer = new ProcessTimer(this.#owner, fn);
+    if (!this.#isAlive) return timer;
+    this.#world.schedule(timer, delayMs);
+    this.#waiting.add(timer);
+    return timer;
   }
 
-  #arm(waiting: Waiting, delayMs: number): void {
-    this.#disarm(waiting);
-    waiting.isDue = false;
-    waiting.entry = this.#world.schedule(delayMs, () => {
-      if (this.#frozenAt !== undefined) {
-        waiting.isDue = true;
-        return;
-      }
-      this.#waiting.delete(waiting);
-      waiting.fn();
-    });
+  #fired(timer: ProcessTimer): void {
+    if (this.#frozenAt !== undefined) {
+      timer.isOverdue = true;
+      return;
+    }
+    this.#waiting.delete(timer);
+    timer.callback();
   }
 
-  #disarm(waiting: Waiting): void {
-    if (waiting.entry !== undefined) this.#world.cancel(waiting.entry);
+  #dropped(timer: ProcessTimer): void {
+    if (this.#waiting.delete(timer)) this.#world.cancel(timer);
   }
-}
-
-function byDue(a: TimerEntry | undefined, b: TimerEntry | undefined): number {
-  return a === undefined || b === undefined ? 0 : a.due - b.due || a.order - b.order;
 }

@@ -2,8 +2,8 @@
 export interface TimerEntry {
   due: number;
   order: number;
-  fn: () => void;
   cancelled: boolean;
+  fire(): void;
 }
 
 function before(a: TimerEntry, b: TimerEntry): boolean {

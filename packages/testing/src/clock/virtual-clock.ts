@@ -60,7 +60,8 @@ export class VirtualClock implements Clock {
   }
 
   timer(delayMs: number, fn: () => void): Timer {
-    const entry = this.#schedule(delayMs, fn);
+    const entry: TimerEntry = { due: 0, order: 0, cancelled: true, fire: fn };
+    this.#schedule(entry, delayMs);
     return { cancel: () => this.#heap.cancel(entry) };
   }
 
@@ -173,7 +174,7 @@ export class VirtualClock implements Clock {
     const made = new ProcessClock(name, {
       now: () => this.now(),
       monotonic: () => this.#mono,
-      schedule: (delayMs, fn) => this.#schedule(delayMs, fn),
+      schedule: (entry, delayMs) => this.#schedule(entry, delayMs),
       cancel: (entry) => this.#heap.cancel(entry),
     });
     this.#processes.set(name, made);
@@ -201,12 +202,13 @@ export class VirtualClock implements Clock {
     return this.#fired;
   }
 
-  #schedule(delayMs: number, fn: () => void): TimerEntry {
+  #schedule(entry: TimerEntry, delayMs: number): void {
     // Whole milliseconds: times stay exact however long the world lives. A delay that is no number is none.
     const delay = delayMs > 0 ? Math.ceil(Math.min(delayMs, LONGEST_TIMER_MS)) : 0;
-    const entry: TimerEntry = { due: this.#mono + delay, order: this.#order++, fn, cancelled: false };
+    entry.due = this.#mono + delay;
+    entry.order = this.#order++;
+    entry.cancelled = false;
     this.#heap.push(entry);
-    return entry;
   }
 
   #fire(next: TimerEntry): void {
@@ -219,7 +221,7 @@ export class VirtualClock implements Clock {
     this.#fired += 1;
     // A cancel after this does nothing.
     next.cancelled = true;
-    next.fn();
+    next.fire();
   }
 
   async #moving(work: () => Promise<void>): Promise<void> {

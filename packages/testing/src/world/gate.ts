@@ -10,19 +10,12 @@ export interface LateEffect {
 
 /** What a gate tells the world. */
 export interface GateListener {
-  /** A call is about to leave the process. Returns it as recorded. */
-  onCall(call: Omit<Boundary, "index" | "time">): Boundary;
+  /** A call is about to leave the process; `index` and `time` are for the world to fill in. */
+  onCall(call: Boundary): void;
   /** The call's effect has taken place; its reply has not been delivered. */
   onEffect(boundary: Boundary): void;
   onLate(late: LateEffect): void;
   onDeath(): void;
-}
-
-interface InFlight {
-  port: Boundary["port"];
-  op: string;
-  what: string;
-  since: number;
 }
 
 /** Never settles: what a dead process waits for. */
@@ -41,7 +34,7 @@ export class Gate {
   readonly #process: ProcessClock;
   readonly #listener: GateListener;
   readonly #plans = new Map<number, ProcessPlan>();
-  readonly #inFlight = new Set<InFlight>();
+  readonly #inFlight = new Set<Boundary>();
   readonly #parked: Array<() => void> = [];
   readonly #death: Promise<void>;
   #died: () => void = () => undefined;
@@ -82,7 +75,7 @@ export class Gate {
   }
 
   /** Calls without an answer yet, for reports. */
-  get inFlight(): readonly InFlight[] {
+  get inFlight(): readonly Boundary[] {
     return [...this.#inFlight];
   }
 
@@ -101,8 +94,9 @@ export class Gate {
       return thawed.then(() => this.#pass(port, op, what, hasEffect, effect));
     }
     this.#calls += 1;
-    const boundary = this.#listener.onCall({ controller: this.#name, at: this.#calls, port, op, what, hasEffect });
-    const plan = this.#plans.get(boundary.at);
+    const boundary: Boundary = { index: 0, controller: this.#name, at: this.#calls, time: 0, port, op, what, hasEffect };
+    this.#listener.onCall(boundary);
+    const plan = this.#plans.size === 0 ? undefined : this.#plans.get(boundary.at);
     return plan === undefined ? this.#carryOut(boundary, effect) : this.#meet(plan, boundary, effect);
   }
 
@@ -167,19 +161,26 @@ export class Gate {
   }
 
   #carryOut<T>(boundary: Boundary, effect: () => Promise<T>): Promise<T> {
-    const flight: InFlight = { port: boundary.port, op: boundary.op, what: boundary.what, since: boundary.time };
-    this.#inFlight.add(flight);
-    const arrive = (settle: () => void): void => {
-      this.#listener.onEffect(boundary);
-      this.#inFlight.delete(flight);
-      this.deliver(settle);
-    };
+    this.#inFlight.add(boundary);
     return new Promise((resolve, reject) => {
       started(effect).then(
-        (value) => arrive(() => resolve(value)),
-        (error: unknown) => arrive(() => reject(error)),
+        (value) => {
+          if (this.#isBack(boundary)) resolve(value);
+          else this.deliver(() => resolve(value));
+        },
+        (error: unknown) => {
+          if (this.#isBack(boundary)) reject(error);
+          else this.deliver(() => reject(error));
+        },
       );
     });
+  }
+
+  /** The effect has taken place. False: the process is dead or frozen, the reply cannot be handed over now. */
+  #isBack(boundary: Boundary): boolean {
+    this.#listener.onEffect(boundary);
+    this.#inFlight.delete(boundary);
+    return !this.#isDead && !this.#process.isFrozen;
   }
 }
 
