@@ -35,6 +35,7 @@ export type { MachineTruth } from "./cloud/truth.ts";
 export { CannotSay, type CaseStatus, type ConformanceCase, type Need } from "./conformance/case.ts";
 export { ConformanceContext } from "./conformance/context.ts";
 export type { ConformanceHooks, FaultHook, FaultKind, FaultOperation, Interruption } from "./conformance/hooks.ts";
+export type { ConformanceModule } from "./conformance/load-subject.ts";
 export { type ObjectStoreSubject, objectStoreCases, runObjectStoreConformance, testObjectStore } from "./conformance/object-store.ts";
 export type { ConformanceLimits, ConformanceOptions, ProviderFactory, ProviderSubject } from "./conformance/options.ts";
 export { playback, recordingDrift } from "./conformance/playback.ts";
@@ -51,8 +52,10 @@ export type {
   StoreSubject,
   TestStoreOptions,
 } from "./conformance/store-suite.ts";
+export { reportText } from "./conformance/table.ts";
 export { type TestProviderOptions, testProvider } from "./conformance/test-provider.ts";
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
+export { ProcessHost, type ProcessHostOptions, type ProcessHosts, processHooks, processHost } from "./hosts/process-host.ts";
 export { simulatedHooks } from "./hosts/simulated-hooks.ts";
 export { type Hang, SimulatedHost, type SimulatedHostOptions, type SimulatedHosts, simulatedHost } from "./hosts/simulated-host.ts";
 export { HostRecords, type Refusal, type Training } from "./hosts/trainings.ts";
