@@ -28,6 +28,7 @@ import { offersFromAll } from "./planner/offers-from-all.ts";
 import type { RunPlan } from "./planner/plan-types.ts";
 import type { Offer, OfferRequest } from "./provider/offer.ts";
 import type { Notice } from "./provider/plan.ts";
+import type { Machine } from "./provider/resource.ts";
 import type { RunctlOptions } from "./spec/options.ts";
 import { resolveOptions } from "./spec/resolve-options.ts";
 import { resolveSpec } from "./spec/resolve-spec.ts";
@@ -127,8 +128,10 @@ export class Runctl implements AsyncDisposable {
       await this.#parts.state.adopt(options.adoptState);
     }
     const rebuildFrom = options.adoptState === undefined ? undefined : this.#parts.storeUri();
-    const report = await reconcile(await this.#parts.engine(), { dryRun: options.dryRun, rebuildFrom });
+    const end = (_provider: unknown, machine: Machine): Promise<void> => this.machines.endUnwanted(machine);
+    const report = await reconcile(await this.#parts.engine(), { dryRun: options.dryRun, rebuildFrom, end });
     if (options.dryRun === true) return report;
+    if (options.adoptState !== undefined) report.adopted.push(...(await this.machines.adoptLost()));
     const alone = await this.machines.reconcileIntents();
     report.adopted.push(...alone.adopted);
     report.ended.push(...alone.ended);

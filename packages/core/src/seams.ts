@@ -10,7 +10,7 @@ export type { Command, DecideEnv, Decision } from "./engine/commands.ts";
 export { decide } from "./engine/decide.ts";
 export { isSettled } from "./engine/decide-end.ts";
 export { evolve, replayLog } from "./engine/evolve.ts";
-export type { Evidence, FailureRecord, RunLogEvent, UserRequest } from "./engine/log-events.ts";
+export type { Evidence, FailureRecord, LoggedEvent, RunLogEvent, UserRequest } from "./engine/log-events.ts";
 export { timeOf } from "./engine/result.ts";
 export { asLogged, loadRun, runStream } from "./engine/run-log.ts";
 export { type AttemptRecord, type IntentState, liveMachines, type MachineRecord, openAttempt, type RunState } from "./engine/run-state.ts";

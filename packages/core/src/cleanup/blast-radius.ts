@@ -6,8 +6,16 @@ import type { ResolvedRules } from "./cleanup-rules.ts";
 /** A share means something only above this many things: the last of two is half. */
 const SHARE_FROM = 4;
 
-/** (e): every cap that deleting these things would break; one is enough to refuse all of them. Pure. */
-export function blastRadius(items: ReadonlyArray<{ pricePerHour?: Money | undefined }>, ownTotal: number, rules: ResolvedRules): Notice[] {
+/**
+ * (e): every cap that deleting these things would break; one is enough to refuse all of them. Pure. A deletion that was begun by an
+ * earlier plan was held against that plan's caps: finishing it counts no more, or a half-done plan could never be finished.
+ */
+export function blastRadius(
+  planned: ReadonlyArray<{ pricePerHour?: Money | undefined; action?: string | undefined }>,
+  ownTotal: number,
+  rules: ResolvedRules,
+): Notice[] {
+  const items = planned.filter((item) => item.action !== "finish");
   const breaches: Notice[] = [];
   const breach = (id: string, what: string, option: string): void => {
     breaches.push({

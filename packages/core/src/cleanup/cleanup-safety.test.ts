@@ -57,6 +57,23 @@ const id = (machine: Machine): string => formatRef(machine.ref);
 const now = { grace: 0 } as const;
 
 describe("plan and apply", () => {
+  it("P-16: a deletion that another process finishes an hour later ends in the ledger when the machine did, at what the provider bills", async () => {
+    const { cleanup, own, cloud, tracker, clock } = await setup();
+    const orphan = await own();
+    cloud.fault("find", [undefined as never, undefined as never, "down", "down", "down"]);
+    const first = cleanup();
+    await first.apply(await first.plan({ ...now, confirmWithin: 1_000 }));
+    const endedAt = new Date(clock.now()).toISOString();
+    cloud.fault("find", undefined);
+    cloud.mustHave(orphan.ref.id).machine.endedAt ??= endedAt;
+    await clock.advance(HOUR);
+    const second = cleanup();
+    await second.apply(await second.plan(now));
+    const record = await tracker.get(id(orphan));
+    expect(record).toMatchObject({ state: "ended", endedAt });
+    expect(record?.segments.some((segment) => segment.evidence === "billed")).toBe(true);
+  });
+
   it("S-16: lists only own old unprotected orphans with reasons; apply deletes just those", async () => {
     const { cleanup, own, cloud, active, alive, tracker } = await setup();
     const orphan = await own();

@@ -281,14 +281,14 @@ export class CleanupSafety {
       confirmWithinMs: rules.confirmWithinMs,
       onlyConfirm: facts.absent,
     };
-    let outcome: { gone: true } | { gone: false; why: string };
+    let outcome: { gone: true; at: string } | { gone: false; why: string };
     try {
       outcome = await deleteResource(this.#log, clock, request);
     } catch (error) {
       outcome = { gone: false, why: error instanceof Error ? (error.message.split("\n")[0] ?? "") : "No reason given." };
     }
     if (outcome.gone) {
-      await onGone?.(facts.ref, isoNow(clock));
+      await onGone?.(facts.ref, outcome.at);
       return { gone: true, why: "" };
     }
     logger?.error?.("deletion not confirmed", { id: facts.id, why: outcome.why });

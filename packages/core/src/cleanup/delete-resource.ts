@@ -2,11 +2,13 @@ import type { ResourceRecord } from "../cost/resource-record.ts";
 import { NotFoundError } from "../errors/kinds.ts";
 import type { TrainingProvider } from "../provider/provider.ts";
 import { formatRef, type ResourceRef } from "../provider/resource.ts";
+import { asMachine } from "../tracker/refresh-costs.ts";
 import type { ResourceEvent } from "../tracker/resource-events.ts";
 import type { LoadedResource } from "../tracker/resource-log.ts";
 import { ResourceLog } from "../tracker/resource-log.ts";
 import { type Clock, isoNow } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
+import { within } from "../util/within.ts";
 
 /** One deletion. */
 export interface DeletionRequest {
@@ -22,6 +24,7 @@ export interface DeletionRequest {
   onlyConfirm?: boolean | undefined;
 }
 
+const BILL_LIMIT_MS = 10_000;
 /** An unfinished deletion asks again after this long, in case the first request was lost on the way. */
 const ASK_AGAIN_MS = 60_000;
 
@@ -34,13 +37,15 @@ export async function deleteResource(
   log: ResourceLog,
   clock: Clock,
   request: DeletionRequest,
-): Promise<{ gone: true } | { gone: false; why: string }> {
+): Promise<{ gone: true; at: string } | { gone: false; why: string }> {
   const stream = request.stream?.stream ?? ResourceLog.streamOf(request.record.id);
   if (request.stream?.ended !== true && request.onlyConfirm !== true) await tombstone(log, clock, stream, request);
   const begun = clock.monotonic();
   const poll = Math.max(1_000, Math.min(request.provider.capabilities.pollMs ?? 10_000, 60_000));
   let asked = Number.NEGATIVE_INFINITY;
   let absences = 0;
+  let endedAt: string | undefined;
+  let wasAlive = false;
   let why = "The provider still lists it.";
   for (;;) {
     if (request.onlyConfirm !== true && clock.monotonic() - asked >= ASK_AGAIN_MS && absences === 0) {
@@ -49,7 +54,10 @@ export async function deleteResource(
       if (refusal === undefined) asked = clock.monotonic();
       else why = refusal;
     }
-    const sight = await look(request);
+    const seen = await look(request);
+    const sight = typeof seen === "object" && "endedAt" in seen ? "absent" : seen;
+    if (typeof seen === "object" && "endedAt" in seen) endedAt = seen.endedAt;
+    if (sight === "alive" || sight === "ending") wasAlive = true;
     if (sight === "alive" && request.onlyConfirm === true) return { gone: false, why: "The provider lists it again." };
     if (sight === "alive") {
       // Said yes and does nothing: a machine that is not even ending is asked again at once (P-06).
@@ -60,8 +68,10 @@ export async function deleteResource(
     else if (sight === "absent") absences++;
     else why = sight.unknown;
     if (absences >= 2) {
-      await forget(log, clock, stream, request);
-      return { gone: true };
+      const at = endedAt ?? isoNow(clock);
+      await bill(log, clock, stream, request, at);
+      await forget(log, stream, request, at, endedAt !== undefined || wasAlive);
+      return { gone: true, at };
     }
     if (clock.monotonic() - begun >= request.confirmWithinMs) return { gone: false, why };
     await sleep(clock, poll);
@@ -81,9 +91,26 @@ function mirrorOf(record: ResourceRecord): ResourceEvent {
   return { type: "registered", record: { ...record, segments: [] }, mirror: true };
 }
 
-async function forget(log: ResourceLog, clock: Clock, stream: string, request: DeletionRequest): Promise<void> {
+/** The provider's own record, while it still has one: minimum billing and rounding are not seen from outside. Not having it holds nothing up. */
+async function bill(log: ResourceLog, clock: Clock, stream: string, request: DeletionRequest, endedAt: string): Promise<void> {
+  const { provider, ref, record } = request;
+  if (request.stream?.ended === true || ref.kind !== "machine") return;
+  try {
+    const machine = { ...asMachine(record), state: "ended" as const, endedAt };
+    const asked = provider.costs(machine, record.createdAt, isoNow(clock));
+    const billed = (await within(clock, BILL_LIMIT_MS, `${provider.name}.costs`, asked)).filter(
+      (interval) => interval.evidence === "billed",
+    );
+    if (billed.length > 0) await log.update(stream, () => [{ type: "billed", segments: billed }]);
+  } catch {
+    // What was seen stands.
+  }
+}
+
+async function forget(log: ResourceLog, stream: string, request: DeletionRequest, at: string, wasSeen: boolean): Promise<void> {
   if (request.stream?.ended === true) return;
-  const gone = { type: "gone" as const, at: isoNow(clock) };
+  // Not listed any more: that it ended is certain, when it did is not.
+  const gone = { type: "gone" as const, at, evidence: wasSeen ? ("observed" as const) : ("inferred" as const) };
   await log.update(stream, (loaded) => {
     if (loaded.state.record === undefined) return [mirrorOf(request.record), gone];
     return loaded.state.record.state === "ended" ? [] : [gone];
@@ -102,11 +129,15 @@ async function ask({ provider, ref }: DeletionRequest): Promise<string | undefin
   }
 }
 
-async function look({ provider, ref }: DeletionRequest): Promise<"alive" | "ending" | "absent" | { unknown: string }> {
+async function look({
+  provider,
+  ref,
+}: DeletionRequest): Promise<"alive" | "ending" | "absent" | { unknown: string } | { endedAt: string }> {
   try {
     const found = await provider.find({ ids: [ref.id], kinds: [ref.kind], includeForeign: true });
     const id = formatRef(ref);
     const machine = found.machines.find((one) => formatRef(one.ref) === id);
+    if (machine?.state === "ended" && machine.endedAt !== undefined) return { endedAt: machine.endedAt };
     if (machine !== undefined) return machine.state === "ended" ? "absent" : machine.state === "ending" ? "ending" : "alive";
     if (found.others.some((one) => formatRef(one.ref) === id)) return "alive";
     return found.complete ? "absent" : { unknown: "The provider's listing is incomplete." };

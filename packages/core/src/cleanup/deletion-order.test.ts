@@ -61,6 +61,10 @@ describe("blastRadius", () => {
     ]);
     expect(blastRadius([{}], 4, resolveRules({ maxHourlyValue: false }))).toEqual([]);
   });
+  it("(e) a deletion begun by an earlier plan was counted there: finishing it, at a price that nobody can tell any more, breaks no cap", () => {
+    expect(blastRadius([{ action: "finish" }], 4, resolveRules({ maxCount: 0 }))).toEqual([]);
+    expect(blastRadius([{ action: "delete" }], 4, resolveRules({}))).toHaveLength(1);
+  });
 });
 
 describe("activityOf", () => {

@@ -150,7 +150,7 @@ async function giveUp(context: CreateContext, provider: TrainingProvider, intent
 export async function endSurplus(
   context: CreateContext,
   provider: TrainingProvider,
-  intent: Intent,
+  intent: Pick<Intent, "offers">,
   machines: readonly Machine[],
 ): Promise<void> {
   const { deps, log } = context;

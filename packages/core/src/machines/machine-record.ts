@@ -6,7 +6,7 @@ import { formatRef, type Machine } from "../provider/resource.ts";
 /** The ledger record of a machine that was just bought, at the price it was bought at. */
 export function machineRecord(
   machine: Machine,
-  intent: Intent,
+  intent: Pick<Intent, "offers">,
   owner: { stateId: string; project: string; user: string; now: string },
 ): ResourceRecord {
   const offer =

@@ -12,13 +12,14 @@ import type { Notice } from "../provider/plan.ts";
 import type { MachineUsage, TrainingProvider } from "../provider/provider.ts";
 import { formatRef, type Machine } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
+import { pinAccount } from "../purchase/account-pin.ts";
 import type { Duration } from "../spec/run-spec.ts";
 import { parseDuration } from "../spec/units.ts";
 import type { ResourceFilter } from "../tracker/resource-filter.ts";
 import { ResourceLog } from "../tracker/resource-log.ts";
 import type { TrackedResource } from "../tracker/tracked-resource.ts";
 import { isoNow } from "../util/clock.ts";
-import { type CreateContext, createMachine, endBought } from "./create-machine.ts";
+import { type CreateContext, createMachine, endBought, endSurplus } from "./create-machine.ts";
 import { type MachineRequest, resolveMachineRequest } from "./machine-request.ts";
 import type { MachinesDeps } from "./machines-deps.ts";
 import { type IntentsReport, reconcileIntents } from "./reconcile-intents.ts";
@@ -66,6 +67,50 @@ export class Machines {
     const provider = this.#provider(made.ref.provider);
     const machine = wait ? await this.#ready(provider, made, timeoutMs, options.signal) : made;
     return this.#managed(formatRef(made.ref), machine);
+  }
+
+  /**
+   * After the loss of the state: machines of ours that were made alone are in no store, but the providers list them with our tags. They
+   * are in the ledger from now on, from their creation. Returns their ids.
+   */
+  async adoptLost(): Promise<string[]> {
+    const stateId = await this.#deps.state.stateId();
+    const adopted: string[] = [];
+    for (const provider of this.#deps.providers.all()) {
+      const { machines } = await provider.find({ stateId, kinds: ["machine"] });
+      // What carries our id was bought by us, so this is our account: cleanup may work in it again.
+      if (machines.length > 0)
+        await pinAccount(this.#deps.state, provider, { session: this.#deps.session ?? "machines", at: isoNow(this.#deps.clock) });
+      for (const machine of machines) {
+        const id = formatRef(machine.ref);
+        if (machine.tags[TAGS.run] !== undefined || machine.state === "ended" || (await this.#deps.tracker.get(id)) !== undefined) continue;
+        const { ref, name, state, tags, type, market, zone, createdAt, pricePerHour } = machine;
+        await this.#deps.tracker.register({ ref, name, state, tags, type, market, zone, createdAt, pricePerHour, region: ref.region });
+        adopted.push(id);
+      }
+    }
+    return adopted;
+  }
+
+  /**
+   * Ends a machine of ours that no run and no purchase wants (reconcile found it), after writing it into the ledger: it cost money
+   * from its beginning. Waits at most 5 min for the provider to confirm the end; the ledger counts on until then.
+   */
+  async endUnwanted(machine: Machine): Promise<void> {
+    const { ref, type = "unknown", market = "on-demand", pricePerHour } = machine;
+    const offer = {
+      id: type,
+      provider: ref.provider,
+      type,
+      market,
+      pricePerHour,
+      accelerators: [],
+      can: { stop: false, notice: false, endItself: false },
+    };
+    const known = (await this.#deps.tracker.get(formatRef(ref))) !== undefined;
+    const provider = this.#provider(ref.provider);
+    if (known) await provider.terminate(ref);
+    else await endSurplus(this.#context, provider, { offers: [offer] }, [machine]);
   }
 
   /** By text form or unambiguous native id; asks its provider for the state now. undefined: not in the ledger. */

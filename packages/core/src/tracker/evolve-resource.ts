@@ -65,7 +65,7 @@ export function evolveResource(state: ResourceState, event: ResourceEvent): Reso
     case "gone":
       return state.record === undefined
         ? state
-        : { ...state, record: transition(state.record, { state: "ended", at: event.at, evidence: "observed" }) };
+        : { ...state, record: transition(state.record, { state: "ended", at: event.at, evidence: event.evidence ?? "observed" }) };
     default:
       return state;
   }

@@ -80,7 +80,8 @@ function sameBill(known: PriceSegment, bill: PriceSegment): boolean {
   );
 }
 
-function asMachine(record: ResourceRecord): Machine {
+/** A record as the machine that a provider is asked about when it lists it no more. */
+export function asMachine(record: ResourceRecord): Machine {
   return {
     ref: record.ref,
     name: record.name,

@@ -44,4 +44,4 @@ export type ResourceEvent =
   /** Deletion was decided; written before the call. */
   | { type: "tombstone"; at: string; why: string }
   /** The provider said twice that it is gone. */
-  | { type: "gone"; at: string };
+  | { type: "gone"; at: string; evidence?: Evidence | undefined };
