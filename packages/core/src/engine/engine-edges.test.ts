@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { EngineBed } from "../../test/support/engine-bed.ts";
 import { ManualClock, settle } from "../../test/support/manual-clock.ts";
 import { MemoryCloud, memoryProvider } from "../../test/support/memory-provider.ts";
-import { PermissionError, StorageError } from "../errors/kinds.ts";
+import { AmbiguousOutcomeError, PermissionError, StorageError } from "../errors/kinds.ts";
 import { TAGS } from "../provider/tags.ts";
 import { setAside } from "./project-budget.ts";
 import { ProviderPoller } from "./provider-poller.ts";

@@ -1,4 +1,4 @@
-import { StorageError } from "../errors/kinds.ts";
+import { AbortedError, StorageError } from "../errors/kinds.ts";
 import { formatRef, type Machine } from "../provider/resource.ts";
 import { pinAccount } from "../purchase/account-pin.ts";
 import { findPurchase } from "../purchase/find-purchase.ts";
@@ -26,12 +26,16 @@ export async function create(driver: DriverPort, intentId: string): Promise<void
   }
   // Without a token it is never sent again: found, or void after it was certainly absent.
   if (known.status === "ambiguous" && provider.capabilities.identity !== "token") return settleIntent(driver, intentId);
+  // What was asked meanwhile took its time: a process that slept through it must not act on an old lease.
+  await driver.gate();
   const result = await performCreate(provider, known.intent, {
     clock,
     stateId,
     mayHaveBeenSent: known.status === "ambiguous" || !driver.recordedHere.has(intentId),
     maySend: () => !driver.signal.aborted && session.isFresh() && driver.state.requests.cancel === undefined,
   });
+  // Not asked, for our lease was in doubt at the last moment: it is tried again, or another driver does it.
+  if (result.type === "failed" && AbortedError.isInstance(result.error) && driver.state.requests.cancel === undefined) throw result.error;
   await driver.fact(...outcome(known, result));
   // Refused at last, but an earlier try may have bought something: it is looked for before another is bought.
   if (result.type === "unavailable" && result.sweep) await settleIntent(driver, intentId);
