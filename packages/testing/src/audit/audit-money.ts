@@ -6,15 +6,19 @@ import type { MoneyAudit } from "./report.ts";
 const SMALLEST_USD = 2e-6;
 
 /** The ledger against the invoice, machine by machine. */
-export function auditMoney(facts: Pick<AuditFacts, "machines" | "ledger" | "stateId" | "now">, tolerance: number): MoneyAudit {
+export function auditMoney(
+  facts: Pick<AuditFacts, "machines" | "ledger" | "ledgerSince" | "stateId" | "now">,
+  tolerance: number,
+): MoneyAudit {
   const report: MoneyAudit = { invoiceUsd: 0, ledgerUsd: 0, worstObservedShare: 0, wrong: [], unledgered: [], incomplete: [] };
   for (const machine of facts.machines) {
     if (machine.stateId !== facts.stateId) continue;
     report.invoiceUsd += machine.billedUsd;
     const records = facts.ledger.filter((record) => record.id === machine.id);
     if (records.length === 0) {
-      // A machine that was never billed owes no entry.
-      if (machine.billedUsd > SMALLEST_USD) report.unledgered.push(machine.id);
+      // A machine that was never billed owes no entry, and what was over before the ledger was lost is lost with it.
+      if (machine.billedUsd > SMALLEST_USD && (machine.endedAt ?? facts.now) >= (facts.ledgerSince ?? 0))
+        report.unledgered.push(machine.id);
       continue;
     }
     const known = costOfAll(records, { now: facts.now });

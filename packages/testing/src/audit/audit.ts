@@ -33,6 +33,7 @@ export function audit(facts: AuditFacts, limits: AuditLimits = {}): AuditReport 
     ...auditCheckpoints(facts),
     foreignTouched: foreignTouched(facts),
     money: auditMoney(facts, limits.tolerance ?? 0.001),
+    machines: ours.length,
     machineSeconds: ours.reduce((sum, machine) => sum + secondsBetween(machine.createdAt, machine.endedAt ?? facts.now), 0),
   };
 }

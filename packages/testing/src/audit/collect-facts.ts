@@ -1,4 +1,4 @@
-import { formatRef, type ObjectStore, TAGS } from "@runctl/core/provider";
+import { formatRef, TAGS } from "@runctl/core/provider";
 import {
   asLogged,
   type LoggedEvent,
@@ -29,6 +29,8 @@ export interface AuditedState {
   readonly clients: ReadonlySet<string>;
   /** The ledger as this state's users read it. */
   readonly ledger: readonly ResourceRecord[];
+  /** Since when there is one. */
+  readonly ledgerSince?: number | undefined;
   /** From before this state did anything: `fingerprints(world)`. */
   readonly foreignBefore: ReadonlyMap<string, string>;
 }
@@ -56,6 +58,7 @@ export function collectFacts(world: AuditedWorld, audited: AuditedState): AuditF
       })),
     checkpoints: checkpointsOf(world.store, runs),
     ledger: audited.ledger,
+    ledgerSince: audited.ledgerSince,
     touches: world.clouds.flatMap((cloud) => touchesOf(cloud, audited.clients)),
     foreignBefore: audited.foreignBefore,
   };
@@ -162,7 +165,7 @@ function checkpointsOf(store: WorldStore, runs: readonly RunFacts[]): Checkpoint
 function isWhole(store: WorldStore, manifestUri: string): boolean {
   const manifest = manifestAt(store, manifestUri);
   const base = manifestUri.slice(0, -"manifest.json".length);
-  return manifest !== undefined && manifest.files.every((file) => store.peek(`${base}files/${file.path}`)?.byteLength === file.size);
+  return manifest?.files.every((file) => store.peek(`${base}files/${file.path}`)?.byteLength === file.size) ?? false;
 }
 
 function manifestAt(store: Pick<WorldStore, "peek">, uri: string): PublishedManifest | undefined {

@@ -87,6 +87,8 @@ export interface AuditFacts {
   checkpoints: readonly CheckpointFacts[];
   /** The ledger, as `costs` and `resources` read it. */
   ledger: readonly ResourceRecord[];
+  /** The ledger begins here: an earlier one was lost with its state. */
+  ledgerSince?: number | undefined;
   /** Changing calls of this state's clients. */
   touches: readonly TouchFacts[];
   /** Fingerprints of what is not ours, by id, from before this state did anything; absent ones are not compared. */

@@ -5,10 +5,12 @@ import type { AuditFacts, MachineFacts } from "./facts.ts";
  * Until when somebody wanted a machine: infinity while its run goes on or keeps it, the run's end after that, its creation when no
  * log knows of it. A machine is leaked when it lives longer than this and the guard time.
  */
-export function wantedUntil(machine: MachineFacts, facts: Pick<AuditFacts, "runs" | "ledger">): number {
+export function wantedUntil(machine: MachineFacts, facts: Pick<AuditFacts, "runs" | "ledger" | "ledgerSince">): number {
   // Made alone: its owner is whoever reads the ledger, until the ledger calls it gone.
   if (machine.runId === undefined) {
     const known = facts.ledger.find((record) => record.id === machine.id);
+    // It was over before the ledger was lost: nobody can say any more who wanted it.
+    if (machine.endedAt !== undefined && machine.endedAt < (facts.ledgerSince ?? 0)) return Number.POSITIVE_INFINITY;
     if (known !== undefined && known.endedAt === undefined) return Number.POSITIVE_INFINITY;
     return known?.endedAt === undefined ? machine.createdAt : Date.parse(known.endedAt);
   }

@@ -21,6 +21,8 @@ export interface AuditReport {
   /** Things of others that were changed, or that one of our clients asked to change. */
   foreignTouched: string[];
   money: MoneyAudit;
+  /** Machines of ours that were ever made. */
+  machines: number;
   /** Seconds that our machines lived in all. */
   machineSeconds: number;
 }

@@ -20,6 +20,7 @@ const CLEAN: AuditReport = {
   stepsThrownAway: 0,
   foreignTouched: [],
   money: { invoiceUsd: 1, ledgerUsd: 1, worstObservedShare: 0, wrong: [], unledgered: [], incomplete: [] },
+  machines: 1,
   machineSeconds: 100,
 };
 

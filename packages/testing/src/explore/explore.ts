@@ -68,9 +68,11 @@ export async function explore(scenario: Scenario, runCase: RunCase, options: Exp
   builder.cover(trace.filter((point) => points.filter(({ step }) => step.at === point.at).every(({ key }) => worlds.has(key))).length);
   builder.plan("level-1", first.length);
   const second: CaseStep[][] = [];
+  // A sample of the second level needs the calls of a few recoveries only.
+  const watched = new Set(draw(taken, full ? Number.POSITIVE_INFINITY : limit("level-2"), random.fork("recoveries")));
   for (const point of taken) {
     // The recovery of a world that was met before is the same recovery.
-    const isNew = !full || distinct.includes(point);
+    const isNew = watched.has(point) && distinct.includes(point);
     const result = await runCase({ ...head, steps: [point.step] }, { trace: isNew });
     builder.add("level-1", result);
     options.onCase?.("level-1", result);

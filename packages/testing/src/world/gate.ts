@@ -39,6 +39,7 @@ export class Gate {
   readonly #death: Promise<void>;
   #died: () => void = () => undefined;
   #isDead = false;
+  #applying = 0;
   #calls = 0;
 
   constructor(
@@ -102,6 +103,8 @@ export class Gate {
 
   /** A place between two steps of one call: the process can die here, with the first step done and the second not. */
   async between(port: Boundary["port"], op: string, what: string): Promise<void> {
+    // Of a call that is to take effect, all of it does.
+    if (this.#isDead && this.#applying > 0) return;
     await this.call(port, op, what, false, () => Promise.resolve());
   }
 
@@ -146,6 +149,7 @@ export class Gate {
     }
     if (plan.variant === "applied") {
       // Sent while the process still lives; what comes back finds nobody.
+      this.#applying += 1;
       const done = started(effect);
       this.#end();
       const over = (): void => {
@@ -155,7 +159,13 @@ export class Gate {
       done.then(over, over);
       return never();
     }
-    if (plan.variant === "late") this.#listener.onLate({ boundary, apply: effect });
+    if (plan.variant === "late") {
+      const apply = (): Promise<T> => {
+        this.#applying += 1;
+        return effect();
+      };
+      this.#listener.onLate({ boundary, apply });
+    }
     this.kill();
     return never();
   }
