@@ -10,6 +10,9 @@ import { sawMachine } from "./machine-sight.ts";
 const ALARM_AFTER = 3;
 /** A provider that answers nothing must not hold a run back for ever. */
 const CALL_LIMIT_MS = 120_000;
+/** A change that the provider shows to be under way (EC2 takes a minute, and more) is waited for this long before it is asked for again. */
+const UNDER_WAY_MS = 300_000;
+const UNDER_WAY = { terminate: "ending", stop: "stopping", start: "pending" } as const;
 const DONE = { terminate: "terminated", stop: "stopped", start: "started" } as const;
 const tries = new WeakMap<DriverPort, Map<string, number>>();
 
@@ -39,7 +42,10 @@ export async function endMachine(driver: DriverPort, machineId: string, action: 
   const poller = pollers.of(provider.name);
   const pollMs = provider.capabilities.pollMs ?? 10_000;
   const sight = sawMachine(driver, machineId);
-  for (let look = 0; look < 6; look++) {
+  const begun = clock.monotonic();
+  const isUnderWay = (): boolean =>
+    driver.state.machines[machineId]?.state === UNDER_WAY[action] && clock.monotonic() - begun < UNDER_WAY_MS;
+  for (let look = 0; look < 6 || isUnderWay(); look++) {
     await driver.gate();
     const listing = await poller.fresh();
     if (listing !== undefined) await sight(listing);
