@@ -141,6 +141,36 @@ describe("the engine, at the edges", () => {
     await engine.close(0);
   });
 
+  it("P-01: one reconcile is enough, also from another computer, where a dead holder still looks alive; a living one is left alone", async () => {
+    const bed = new EngineBed();
+    const dead = await bed.engine();
+    const runId = await bed.start(dead);
+    await bed.until(runId, (state) => state.attempts[0]?.startedAt !== undefined);
+    const beat = { n: 7, host: "elsewhere", bootId: "another", pid: 1, startTime: "1", at: "" };
+    await bed.state.append(runStream(runId), asJson([{ type: "lease-taken", session: "far" }]), {
+      expected: (await bed.run(runId)).version,
+      session: "far",
+      at: "2026-11-22T00:00:00.000Z",
+    });
+    await bed.state.beat({ session: "far", ...beat });
+    const second = await bed.engine();
+    const alive = reconcile(second, {});
+    await settle();
+    await bed.state.beat({ session: "far", ...beat, n: 8 });
+    await bed.clock.advance(3_000);
+    await alive;
+    expect((await bed.run(runId)).lease).toBe("far");
+    const third = await bed.engine();
+    const done = reconcile(third, {});
+    await bed.clock.advance(60_000);
+    await done;
+    const sessions = (await bed.state.read(runStream(runId)))
+      .filter((stored) => stored.event.type === "lease-taken")
+      .map((stored) => stored.session);
+    expect(sessions).toContain(third.context.session.id);
+    await Promise.all([dead, second, third].map((engine) => engine.close(0)));
+  });
+
   it("P-01: reconcile goes on with an end that a closed process had asked for, until it is confirmed", async () => {
     const bed = new EngineBed();
     const first = await bed.engine();

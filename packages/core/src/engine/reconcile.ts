@@ -28,6 +28,10 @@ export interface ReconcileReport {
   failures: Notice[];
 }
 
+/** A sign of life that stands still for 30 s is none any more. */
+const HOLDER_LIMIT_MS = 40_000;
+const HOLDER_POLL_MS = 1_000;
+
 /** How long an open purchase may take to become clear before reconcile leaves it to the next one. */
 const SETTLE_LIMIT_MS = 180_000;
 
@@ -85,7 +89,7 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
   for (const state of states) {
     if (engine.driverOf(state.runId) !== undefined) continue;
     const known = new Set(Object.keys(state.machines));
-    if ((await engine.tryDrive(state.runId)) !== "driving") continue;
+    if (!(await takeOver(engine, state))) continue;
     const driver = engine.driverOf(state.runId);
     if (driver === undefined) continue;
     driver.handOver();
@@ -100,6 +104,23 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
       if (machine.endedAt !== undefined && state.machines[machine.id]?.endedAt === undefined) report.ended.push(machine.id);
     }
     await engine.letGo(state.runId);
+  }
+}
+
+/**
+ * Drives a run if its holder is gone. On another computer a holder that died looks alive until its sign of life stood still for
+ * half a minute: that is waited for, so that one reconcile is enough. One that moves is left alone at once.
+ */
+async function takeOver(engine: Engine, { runId, lease }: RunState): Promise<boolean> {
+  const { clock, state: store } = engine.context;
+  const beatOf = async (): Promise<number | undefined> => (await store.beats()).find((beat) => beat.session === lease)?.n;
+  const until = clock.monotonic() + HOLDER_LIMIT_MS;
+  const first = await beatOf();
+  for (;;) {
+    const got = await engine.tryDrive(runId);
+    if (got !== "held") return got === "driving";
+    if (clock.monotonic() >= until || (await beatOf()) !== first) return false;
+    await sleep(clock, HOLDER_POLL_MS);
   }
 }
 

@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest";
+import { scenarioNamed } from "../src/explore/all-scenarios.ts";
+import { formatReport } from "../src/explore/exploration-report.ts";
+import { explore } from "../src/explore/explore.ts";
+import { caseRunner } from "../src/explore/run-case.ts";
+
+/** Machines too many in one case, at most: a call that takes effect after its successor has looked for it and bought another. */
+const MOST_DUPLICATES = 1;
+
+const FEW = { "level-1": 30, "level-2": 4, "fault-pairs": 6 };
+
+describe("death at drawn boundaries, without a token", () => {
+  it.each([
+    ["B", "on-demand"],
+    ["B", "spot-twice"],
+    ["B", "stop-and-cancel"],
+    ["C", "on-demand"],
+    ["C", "stop-and-cancel"],
+  ] as const)("P-01: class %s, %s: duplicates are few, found and ended; nothing else is broken", { timeout: 600_000 }, async (providerClass, name) => {
+    const report = await explore(scenarioNamed(name), caseRunner(), { providerClass, atMost: FEW });
+    const story = formatReport(report);
+    expect(report.broken, story).toEqual([]);
+    expect(report.duplicates.most, story).toBeLessThanOrEqual(MOST_DUPLICATES);
+    console.info(`class ${providerClass}, ${name}: at most ${report.duplicates.most} machine too many, for at most ${Math.round(report.duplicates.seconds)} s`);
+  });
+});
