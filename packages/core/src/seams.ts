@@ -4,6 +4,7 @@
 export type { CheckpointRef } from "./checkpoint/checkpoint-ref.ts";
 export { fileListDigest, type LatestRecord, manifestToRef } from "./checkpoint/published.ts";
 export { type PublishedManifest, publishedManifestSchema } from "./checkpoint/published-manifest.ts";
+export { parseTreeManifest, type TreeManifest, treeDigest } from "./code/tree-manifest.ts";
 export { costOfAll } from "./cost/cost-of.ts";
 export type { PriceSegment, ResourceRecord } from "./cost/resource-record.ts";
 export type { Command, DecideEnv, Decision } from "./engine/commands.ts";

@@ -70,13 +70,7 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
 
   observe(eventsOffset: number): HostObservation {
     const { disk } = this;
-    const bytes = disk.events.read(eventsOffset, 4 << 20);
-    const text = new TextDecoder().decode(bytes);
-    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-    const events = whole
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as HostObservation["events"][number]);
+    const { events, eventsOffset: next } = this.#eventsFrom(eventsOffset);
     return {
       exists: true,
       alive: {
@@ -89,7 +83,20 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
       exit: disk.exit,
       final: disk.final,
       events,
-      eventsOffset: eventsOffset + Buffer.byteLength(whole),
+      eventsOffset: next,
+    };
+  }
+
+  #eventsFrom(offset: number): Pick<HostObservation, "events" | "eventsOffset"> {
+    const { events } = this.disk;
+    // Most looks find nothing new.
+    if (offset >= events.size) return { events: [], eventsOffset: offset };
+    const text = new TextDecoder().decode(events.read(offset, 4 << 20));
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    const lines = whole.split("\n").filter((line) => line !== "");
+    return {
+      events: lines.map((line) => JSON.parse(line) as HostObservation["events"][number]),
+      eventsOffset: offset + Buffer.byteLength(whole),
     };
   }
 
@@ -373,7 +380,8 @@ export class AttemptModel implements SupervisorHost, GuardianHost {
     for (const event of events) {
       const wall = this.wall() - (this.now() - event.at);
       if (event.type === "saved") {
-        this.#print(`step ${event.step}\n`);
+        const metrics = Object.entries(this.disk.job?.metricsAt(event.step) ?? {});
+        this.#print(`step ${event.step}${metrics.map(([name, value]) => ` ${name}=${value}`).join("")}\n`);
         if (this.#record !== undefined) this.#record.stepSaved = event.step;
         if (this.#isHealthy()) this.#supervisor?.saved(event.step);
         else this.disk.unseenSave = event.step;

@@ -34,6 +34,8 @@ export interface JobModel {
   stopExitCode?: number | undefined;
   /** Writes RUNCTL_DONE_FILE when all steps are done. Default false. */
   doneFile?: boolean | undefined;
+  /** The metrics that it has after a step: printed with each save, and in its manifest. */
+  metricsAt?: ((step: number) => Record<string, number>) | undefined;
   /** Prints nothing: no log, no step in the status. Default false. */
   silent?: boolean | undefined;
   /** Setup cannot be done; the attempt ends as "setup-failed". */
@@ -96,6 +98,7 @@ export interface ResolvedJob {
   stopExitCode: number;
   doneFile: boolean;
   silent: boolean;
+  metricsAt: (step: number) => Record<string, number>;
   setupFails: { what: string; why: string } | undefined;
   spawnFails: string | undefined;
   diskFullAt: number | undefined;
@@ -133,6 +136,7 @@ export function resolveJob(job: Job, circumstances: JobCircumstances): ResolvedJ
     stopExitCode: model.stopExitCode ?? 0,
     doneFile: model.doneFile ?? false,
     silent: model.silent ?? false,
+    metricsAt: model.metricsAt ?? (() => ({})),
     setupFails: model.setupFails === undefined ? undefined : { what: model.setupFails.what, why: model.setupFails.why ?? "" },
     spawnFails: model.spawnFails,
     diskFullAt,

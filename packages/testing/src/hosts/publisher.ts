@@ -208,7 +208,7 @@ export class PublisherModel {
       nonce: this.#file.nonce,
       createdAt: snapshot.createdAt,
       worldSize: null,
-      metrics: {},
+      metrics: this.#job.silent ? {} : this.#job.metricsAt(snapshot.step),
     };
     const key = `${folder}manifest.json`;
     const text = JSON.stringify(manifest);

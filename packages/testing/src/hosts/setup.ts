@@ -4,6 +4,7 @@ import { type HostStore, ObjectExists, StoreFailure } from "./host-store.ts";
 import type { ResolvedJob } from "./job-model.ts";
 import type { Life } from "./power.ts";
 import { type Restored, restore, SetupFailure } from "./restore.ts";
+import { stage } from "./stage.ts";
 
 /** This attempt must not train here. */
 export class Refused extends Error {
@@ -64,6 +65,10 @@ export async function prepare(disk: AttemptDisk, store: HostStore, checkpoints: 
     });
   }
   port.phase("inputs");
+  if (disk.file.code !== null) {
+    await stage(disk.file.code, store);
+    check();
+  }
   const restored = await restore(disk.file, {
     store: checkpoints,
     iso: port.iso,

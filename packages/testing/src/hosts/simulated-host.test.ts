@@ -1,4 +1,5 @@
-import { finalSchema, hostEventSchema, publishedManifestSchema, statusSchema } from "@runctl/core/seams";
+import { sha256Hex } from "@runctl/core/provider";
+import { type AttemptFile, finalSchema, hostEventSchema, publishedManifestSchema, statusSchema, treeDigest } from "@runctl/core/seams";
 import { describe, expect, test } from "vitest";
 import { clientOf, HostBed, settle } from "./host-bed.test-support.ts";
 
@@ -113,6 +114,46 @@ describe("a job that ends by itself", () => {
   });
 });
 
+describe("what it begins with", () => {
+  async function snapshot(bed: HostBed): Promise<AttemptFile["code"]> {
+    const blob = "print(1)\n";
+    const files = [{ path: "train.py", size: blob.length, sha256: sha256Hex(blob), mode: "644" as const, pack: 0, offset: 3 }];
+    const sha256 = treeDigest({ files, links: [], dirs: [] });
+    const tree = { v: 1, files, links: [], dirs: [], packs: ["code/packs/p.pack"] };
+    await bed.objects.put("memory://world/code/packs/p.pack", `###${blob}`);
+    await bed.objects.put(`memory://world/code/trees/${sha256}.json`, JSON.stringify(tree));
+    return { manifest: `code/trees/${sha256}.json`, sha256 };
+  }
+
+  test.each<[string, (bed: HostBed, code: NonNullable<AttemptFile["code"]>) => Promise<unknown>, string | undefined]>([
+    ["whole", async () => undefined, undefined],
+    ["gone", (bed, code) => bed.objects.delete(`memory://world/${code.manifest}`), "the code snapshot is gone"],
+    ["another", (bed, code) => bed.objects.put(`memory://world/${code.manifest}`, "{}"), "the code snapshot is not valid"],
+    ["without its pack", (bed) => bed.objects.delete("memory://world/code/packs/p.pack"), "the code snapshot is damaged"],
+    ["with half a pack", (bed) => bed.objects.put("memory://world/code/packs/p.pack", "###"), "the code snapshot is damaged"],
+  ])("S-01 a code snapshot that is %s", async (_, change, what) => {
+    const bed = new HostBed({ steps: 2 });
+    const code = await snapshot(bed);
+    if (code !== null) await change(bed, code);
+    const file = bed.attempt("m1", { code });
+    const session = await bed.start(bed.machine("m1"), file);
+    await bed.clock.pass(60);
+    const final = await bed.final(session, file);
+    expect(final.cause).toBe(what === undefined ? "exit" : "setup-failed");
+    expect(final.error?.what).toBe(what);
+    expect(bed.hosts.records.trainings).toHaveLength(what === undefined ? 1 : 0);
+  });
+
+  test("metrics are printed with each save and stand in its manifest", async () => {
+    const bed = new HostBed({ steps: 20, metricsAt: (step) => ({ loss: 1 / step }) });
+    const session = await bed.start(bed.machine("m1"), bed.attempt("m1"));
+    await bed.clock.pass(300);
+    expect(await bed.json("runs/run1/ckpt/1/000002/manifest.json")).toMatchObject({ step: 20, metrics: { loss: 0.05 } });
+    const log = await clientOf(session).readLog(session, "run1", 1, "log", 0);
+    expect(new TextDecoder().decode(log)).toContain("step 10 loss=0.1\n");
+  });
+});
+
 describe("what a controller tells it", () => {
   test("stop saves first, then exits; the first cause wins over its exit code; two stops are one", async () => {
     const bed = new HostBed({ steps: 1000 });
@@ -223,10 +264,12 @@ describe("what a controller tells it", () => {
     await expect(clientOf(session).control(session, "run1", 1, { op: "cancel" })).rejects.toMatchObject({ kind: "not-found" });
     expect(await clientOf(session).readLog(session, "run1", 1, "log", 0)).toBeUndefined();
     await expect(clientOf(session).observe(session, "../run1", 1)).rejects.toMatchObject({ kind: "validation" });
+    await bed.start(host, file);
+    await clientOf(session).control(session, "run1", 1, { op: "dance" } as never);
     await expect(session.exec(["ls"])).rejects.toMatchObject({ kind: "unsupported-capability" });
     await session.close();
     await expect(bed.observe(session, file)).rejects.toMatchObject({ kind: "validation" });
-    expect(bed.hosts.records.refusals.map((refusal) => refusal.op)).toEqual(["exec", "observe"]);
+    expect(bed.hosts.records.refusals.map((refusal) => refusal.op)).toEqual(["control", "exec", "observe"]);
   });
 
   test("a watch calls back at each change, so that nobody needs to poll", async () => {

@@ -158,6 +158,8 @@ export class SimulatedHost implements MachineHost {
       power.thaw();
       for (const attempt of this.#live.values()) attempt.thawed(ms);
     }
+    // What was not told meanwhile.
+    if (how === undefined) for (const key of [...this.#watchers.keys()]) this.#changed(key);
   }
 
   /** The attempt's processes, to kill some of them; undefined when it is not on this machine now. */
@@ -203,6 +205,7 @@ export class SimulatedHost implements MachineHost {
   }
 
   #changed(key: string): void {
+    if (this.#isDeaf) return;
     for (const watcher of [...(this.#watchers.get(key) ?? [])]) watcher();
   }
 

@@ -11,6 +11,7 @@ import {
 import type { Power } from "./power.ts";
 import type { SimulatedHost } from "./simulated-host.ts";
 
+const OPERATIONS: readonly string[] = ["stop", "cancel", "allowance", "end-policy"];
 const NOBODY = { guardian: false, supervisor: false, runner: false };
 
 /** A connection to a simulated host: it lasts as long as the boot that it was made in. It has no shell; files are kept as written. */
@@ -114,6 +115,7 @@ export class SimulatedSession implements ModelledHostSession {
     if (found === undefined) {
       throw new NotFoundError({ what: `Attempt ${attempt} of run ${runId} was never started on this host.`, context: { runId, attempt } });
     }
+    if (!OPERATIONS.includes(command.op)) this.#host.refuse("control", `there is no command ${JSON.stringify(command.op)}`);
     found.control(JSON.parse(JSON.stringify(command)) as Record<string, unknown>);
   }
 

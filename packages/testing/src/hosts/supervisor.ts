@@ -537,9 +537,10 @@ export class Supervisor {
   }
 
   #lengths(): Record<string, number> {
-    const lengths = { ...this.#disk.seconds };
+    const lengths: Record<string, number> = { ...this.#disk.seconds };
     lengths[this.#phase] = (lengths[this.#phase] ?? 0) + this.#host.power.uptime - this.#phaseSince;
-    return Object.fromEntries(Object.entries(lengths).map(([name, value]) => [name, Math.round(value * 1000) / 1000]));
+    for (const name in lengths) lengths[name] = Math.round((lengths[name] ?? 0) * 1000) / 1000;
+    return lengths;
   }
 
   #decision(what: string): void {
