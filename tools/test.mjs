@@ -45,6 +45,7 @@ async function computingLane() {
     lowPriority,
   );
   await tests("pure", lowPriority);
+  await steps([["mutants", "mutants"]], lowPriority);
   await steps(
     [
       ["packages", "check:packages"],
