@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { HostSession } from "@runctl/core/provider";
 import type { AttemptFile, HostFinal } from "@runctl/core/seams";
 import { describe, expect } from "vitest";
-import { type AttemptFixture, until } from "../../core/src/host/testing/attempt-fixture.ts";
+import { type AttemptFixture, kill, until } from "../../core/src/host/testing/attempt-fixture.ts";
 import { it } from "../../core/src/host/testing/host-test.ts";
 import { HostBed } from "../src/hosts/host-bed.test-support.ts";
 import type { JobModel } from "../src/hosts/job-model.ts";
@@ -28,6 +28,12 @@ interface Scenario {
   before?: Record<string, string>;
   cause: HostFinal["cause"];
 }
+
+/** LATEST as attempt 2 claims it. */
+const NEWER = {
+  key: "runs/run1/ckpt/LATEST.0000000003",
+  text: JSON.stringify({ v: 1, n: 3, claimedBy: 2, attempt: 1, seq: 1, manifest: null, base: null, nonce: "newer", at: "" }),
+};
 
 const NOTICE = "notice.sh-out";
 
@@ -73,6 +79,37 @@ const scenarios: Scenario[] = [
       model: async (bed) => bed.hosts.hosts.get("machine1")?.notice({ action: "terminate", atMs: isoIn(bed.clock.now(), 30) }),
     },
     cause: "notice",
+  },
+  {
+    name: "a supervisor that was killed, then a stop",
+    action: {
+      real: async (host, file) => {
+        const events = (): string => host.text(file, "events.jsonl");
+        kill(await host.pid(file, "supervisor"), "SIGKILL");
+        await until("another one works", () => events().includes("the supervisor was restarted"));
+        await host.client.control(host.session, file.runId, file.attempt, { op: "stop", cause: "stop" });
+      },
+      model: async (bed, session, file) => {
+        bed.hosts.hosts.get("machine1")?.attempt(file.runId, file.attempt)?.killSupervisor();
+        await bed.clock.pass(3);
+        await bed.control(session, file, { op: "stop", cause: "stop" });
+      },
+    },
+    cause: "stop",
+  },
+  {
+    name: "a newer attempt has claimed the run, then a stop",
+    action: {
+      real: async (host, file) => {
+        writeFileSync(join(host.store, NEWER.key), NEWER.text);
+        await host.client.control(host.session, file.runId, file.attempt, { op: "stop", cause: "stop" });
+      },
+      model: async (bed, session, file) => {
+        await bed.objects.put(`memory://world/${NEWER.key}`, NEWER.text);
+        await bed.control(session, file, { op: "stop", cause: "stop" });
+      },
+    },
+    cause: "stop",
   },
   { name: "without checkpoints", env: { NO_SAVES: "1" }, change: { checkpoints: null }, cause: "exit" },
   {
