@@ -31,4 +31,20 @@ describe("buying under a budget", () => {
     await bed.until(allowed, (run) => Object.keys(run.intents).length > 0);
     await engine.close(0);
   });
+
+  it("what is left of a budget is not spent on a machine that would be paid for before it trains", async () => {
+    const bed = new EngineBed();
+    bed.host.trainMs = 10 * 3_600_000;
+    const engine = await bed.engine();
+    const budget = { maxCost: 1, warnAt: [], onExceeded: "stop" as const };
+    const runId = await bed.start(engine, { budget });
+    await bed.until(runId, (run) => run.attempts[0]?.startedAt !== undefined);
+    // 59 of 60 minutes are spent when the machine goes.
+    await bed.clock.advance(58.9 * 60_000);
+    for (const machine of bed.cloud.alive()) bed.cloud.set(machine.ref.id, "ended");
+    const run = await bed.until(runId, (state) => state.ended !== undefined);
+    expect(run.ended).toMatchObject({ status: "out-of-budget", error: { code: "RUNCTL_BUDGET_EXCEEDED" } });
+    expect(Object.keys(run.intents)).toHaveLength(1);
+    await engine.close(0);
+  });
 });

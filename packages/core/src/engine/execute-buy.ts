@@ -53,6 +53,7 @@ export async function buy(driver: DriverPort): Promise<void> {
       madeAt,
     );
   if (await makeVolumes(driver, chosen)) return;
+  if (isTooLate(driver, chosen)) return outOfBudget(driver, madeAt);
   const intent = intentFor(driver, chosen);
   const events: RunLogEvent[] = [...fallbackEvent(state, chosen)];
   const allowanceUsd = await projectAllowance(driver, chosen);
@@ -67,6 +68,31 @@ export async function buy(driver: DriverPort): Promise<void> {
 /** Nobody could say when a budget is used up by a machine without a price; the plan refuses it, and so must every later purchase. */
 function isWithinSight(spec: RunState["spec"], offer: Offer): boolean {
   return spec.budget === undefined || offer.pricePerHour !== undefined || spec.allow.includes("budget-unpriced");
+}
+
+/** Clouds bill a minute at least, and a machine needs one to boot: what is left would be spent, or overspent, without any training. */
+const LEAST_PURCHASE_MS = 120_000;
+
+function isTooLate(driver: DriverPort, offer: Offer): boolean {
+  const { state, context } = driver;
+  const { budget } = state.spec;
+  const price = (offer.maxPricePerHour ?? offer.pricePerHour)?.amount ?? 0;
+  // This computer is there already.
+  const isHere = context.providers.get(offer.provider).capabilities.sharedHost === true;
+  if (budget?.onExceeded !== "stop" || isHere || Object.keys(state.machines).length === 0) return false;
+  return (
+    ((budget.maxCost - spentUsd(state, context.clock.now()).usd) / (price * state.spec.resources.nodes)) * 3_600_000 < LEAST_PURCHASE_MS
+  );
+}
+
+async function outOfBudget(driver: DriverPort, madeAt: number): Promise<void> {
+  driver.context.slots.release(driver.runId);
+  const error = new BudgetExceededError({
+    what: `What is left of the budget of ${driver.state.spec.budget?.maxCost} buys no more training.`,
+    why: "Another machine would be paid for longer than that before it trains.",
+    fix: ["Go on from the newest checkpoint with `runctl.resume(runId, …)` and a larger budget.maxCost."],
+  });
+  await driver.decided([{ type: "run-ended", status: "out-of-budget", error: failureRecord(error) }], madeAt);
 }
 
 /** Money set aside for this run before it is spent; null: the project has no limit. */
