@@ -175,7 +175,7 @@ export class Parts {
         return new ProviderPoller(provider, stateId, options.clock, () => isPinnedAccount(state, provider));
       }),
       pace: new LookPace(),
-      slots: new SlotGate(options.limits.maxRunning, options.limits.warnRunning),
+      slots: new SlotGate(options.limits.maxRunning, options.limits.warnRunning, options.clock),
       bus: this.bus,
       traceparent: (runId) => telemetry?.traceparentOf(runId),
       projectBudget: options.budget,

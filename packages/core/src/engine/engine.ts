@@ -213,6 +213,7 @@ export class Engine {
     this.#drivers.clear();
     this.#follower.close();
     this.context.pollers.close();
+    this.context.slots.close();
     this.#wakers.nudgeAll();
     // A sign of life that cannot be taken away (a state that became read-only) is seen to be dead by others; the rest must be freed.
     await session.end().catch((error: unknown) => this.context.logger.warn?.("the session could not be ended", { error: String(error) }));

@@ -226,6 +226,9 @@ function apply(next: RunState, event: RunLogEvent, at: string): void {
     case "checkpoint-rejected":
       hear(next, event);
       return;
+    case "slot-taken":
+      if (next.wantingSince !== undefined) next.wantingSince = at;
+      return;
     case "machine-state":
       applyMachineState(next, event.machineId, { state: event.state, at, reason: event.reason });
       return;

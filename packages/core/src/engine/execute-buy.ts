@@ -12,6 +12,7 @@ import { limitsOf } from "./execute-plan.ts";
 import { failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { hasProjectBudget, setAside } from "./project-budget.ts";
+import { hasBeenRefused, takeSlot } from "./project-slots.ts";
 import type { RunState } from "./run-state.ts";
 import { makeVolumes, volumeMounts, volumePlace } from "./run-volumes.ts";
 import { spentUsd } from "./spent.ts";
@@ -22,7 +23,13 @@ const COOL_DOWN_MS = 5 * 60_000;
 /** Chooses the best offer of now and records the intent to buy it. Nothing is bought yet. */
 export async function buy(driver: DriverPort): Promise<void> {
   const { providers, clock, slots } = driver.context;
-  if (!slots.take(driver.runId)) return;
+  if (!slots.holds(driver.runId)) {
+    const { runId, createdAt } = driver.state;
+    const isHunting = hasBeenRefused(driver.state);
+    if (!(await takeSlot(driver.context, { runId, createdAt, isHunting }))) return;
+    // Time in the queue is no time spent looking for capacity.
+    if (slots.wasDelayed(runId) && !isHunting) await driver.fact({ type: "slot-taken" });
+  }
   if (slots.held === slots.warnAt) await manyMachines(driver);
   const { state } = driver;
   const madeAt = state.version;

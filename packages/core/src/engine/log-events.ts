@@ -98,6 +98,8 @@ export type RunLogEvent =
   | { type: "checkpoint-rejected"; attempt: number; path: string; reason: string }
   | { type: "checkpoints-pruned"; manifestKeys: string[] }
   | { type: "notice-received"; attempt: number; action: string; until: string | null; source: string }
+  /** The run waited for `limits.maxRunning` and may buy now: looking for a machine begins here. */
+  | { type: "slot-taken" }
   | { type: "machine-state"; machineId: string; state: MachineState; reason?: string | undefined }
   | { type: "machine-end-asked"; machineId: string; action: "terminate" | "stop" | "start" }
   | { type: "machine-ended"; machineId: string; endedAt: string; evidence: Evidence; reason?: string | undefined }

@@ -10,6 +10,7 @@ import { execute } from "./execute.ts";
 import { errorText, failureRecord } from "./failure.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { DriverStopped, LogWriter } from "./log-writer.ts";
+import { hasBeenRefused, usesSlot } from "./project-slots.ts";
 import { runStream } from "./run-log.ts";
 import { asEndedSummary } from "./run-records.ts";
 import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
@@ -205,16 +206,30 @@ export class RunDriver implements DriverPort {
 
   async #loop(): Promise<void> {
     const { clock, slots } = this.context;
-    const offFree = slots.onFree(() => this.wake());
+    const wake = (): void => this.wake();
+    let asked = false;
+    const mayBuy = (): boolean => {
+      asked = true;
+      const hunting = hasBeenRefused(this.state) || (this.#work.get("buy")?.failures ?? 0) > 0;
+      return !this.#handingOver && slots.ask({ runId: this.runId, createdAt: this.state.createdAt, isHunting: hunting }, wake);
+    };
     try {
       while (!this.#closing.signal.aborted) {
         this.#woken = false;
+        asked = false;
+        // By its log alone, so that every process counts the same: a slot is held with a machine, not while one is looked for.
+        if (usesSlot(this.state)) slots.hold(this.runId);
+        else if (slots.holds(this.runId) && !this.isInFlight("buy")) slots.release(this.runId);
         const decision = decide(this.state, {
           now: clock.now(),
-          mayBuy: !this.#handingOver && slots.mayTake(this.runId),
+          get mayBuy() {
+            return mayBuy();
+          },
           inFlight: (key) => this.#work.get(key)?.running === true,
         });
         const commands = this.#handingOver ? decision.commands.filter((command) => command.do !== "buy") : decision.commands;
+        // Who no longer asks is no longer in the queue.
+        if (!asked) slots.leave(this.runId);
         this.#quiet = commands.every(isStanding);
         this.#reconcileStanding(commands);
         const retryAt = this.#startAll(commands);
@@ -225,7 +240,7 @@ export class RunDriver implements DriverPort {
         await this.context.state.compact(runStream(this.runId), asEndedSummary(this.state, this.context.stateId, clock.now()));
       }
     } finally {
-      offFree();
+      slots.leave(this.runId);
     }
   }
 

@@ -73,6 +73,7 @@ export class EngineBed {
   readonly store = memoryStore();
   readonly logged: Logged[] = [];
   state: StateStore = memoryState();
+  maxRunning = 50;
   provider: TrainingProvider = memoryProvider(this.cloud);
   secrets: EngineContext["secrets"] = async () => ({ values: {}, missing: [] });
   #runs = 0;
@@ -100,7 +101,7 @@ export class EngineBed {
         return new ProviderPoller(provider, stateId, clock, () => isPinnedAccount(state, provider));
       }),
       pace: new LookPace(),
-      slots: new SlotGate(50, 10),
+      slots: new SlotGate(this.maxRunning, 10, clock),
       bus: new EventBus<RunctlEvent>(logger),
       traceparent: () => undefined,
       secrets: (runId, resolved) => this.secrets(runId, resolved),
