@@ -1,43 +1,26 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import type { World } from "../src/world/world.ts";
+import { everyEvent, history } from "./support/history.ts";
 import { useWorlds } from "./support/worlds.ts";
 
 const newWorld = useWorlds();
 
-const HOUR = 3_600_000;
+const lived: World[] = [];
+afterEach(() => {
+  for (const world of lived.splice(0)) world.dispose();
+});
 
-/** A market that takes machines away, lag, a process that dies, one that sleeps: everything that draws random numbers. */
-async function history(seed: number | string): Promise<World> {
-  const world = newWorld({
-    seed,
-    clouds: [{ spot: { meanReclaimMs: HOUR }, listing: { lagMs: [0, 30_000] }, latencyMs: 200 }],
-    job: { steps: 300, stepSeconds: 30 },
-  });
-  const first = world.controller({ plan: [{ at: 90, variant: "late" }] });
-  const ids: string[] = [];
-  const program = async (): Promise<void> => {
-    for (let n = 0; n < 2; n += 1) ids.push((await first.runctl.train(world.spec({ market: "spot", name: `r${n}` }))).id);
-    await new Promise(() => undefined);
-  };
-  await world.run(Promise.race([program(), first.death]));
-  const second = world.controller({ plan: { at: 200, sleepMs: 120_000 } });
-  const rest = world.run(second.runctl.drive());
-  rest.catch(() => undefined);
-  await world.run(second.runctl.reconcile());
-  await world.releaseLate();
-  for (const id of ids) await world.run((await world.run(second.runctl.attach(id))).result());
-  await world.run(second.close());
-  await rest;
+async function live(seed: number | string): Promise<World> {
+  const world = await history(seed);
+  lived.push(world);
   return world;
 }
 
-const everything = (world: World): string => [...world.state.streams].flatMap((stream) => world.state.texts(stream).events).join("\n");
-
 describe("one seed, one history", () => {
   it("two worlds with one seed have byte-identical logs, calls and digests, through a death and a sleep", async () => {
-    const one = await history(7);
-    const other = await history(7);
-    expect(everything(other)).toBe(everything(one));
+    const one = await live(7);
+    const other = await live(7);
+    expect(everyEvent(other)).toBe(everyEvent(one));
     expect(other.boundaries).toEqual(one.boundaries);
     expect(other.describe({ now: true })).toBe(one.describe({ now: true }));
     expect(other.digest()).toBe(one.digest());
@@ -47,9 +30,9 @@ describe("one seed, one history", () => {
   });
 
   it("another seed has another history, and the digest tells them apart", async () => {
-    const one = await history(7);
-    const other = await history(8);
-    expect(everything(other)).not.toBe(everything(one));
+    const one = await live(7);
+    const other = await live(8);
+    expect(everyEvent(other)).not.toBe(everyEvent(one));
     expect(other.digest()).not.toBe(one.digest());
   });
 });
@@ -66,7 +49,7 @@ describe("digest", () => {
 
   it("is the same for worlds that differ in their random ids only", async () => {
     const [one, other] = [await trained(1, "a"), await trained(2, "a")];
-    expect(everything(other)).not.toBe(everything(one));
+    expect(everyEvent(other)).not.toBe(everyEvent(one));
     expect(other.describe()).toBe(one.describe());
     expect((await trained(1, "b")).digest()).not.toBe(one.digest());
   });

@@ -85,6 +85,23 @@ describe("a simulated world", () => {
     }
   });
 
+  it("a run that trains in peace costs few calls and timers, and many runs cost each no more", async () => {
+    const perRunHour = async (runs: number): Promise<{ calls: number; timers: number }> => {
+      const world = newWorld({ record: "none", job: { steps: 1440, stepSeconds: 60, saveEverySteps: 60 } });
+      const controller = world.controller({ runctl: { limits: { maxRunning: runs, warnRunning: runs } } });
+      for (let n = 0; n < runs; n += 1) await world.run(controller.runctl.train(world.spec()));
+      await world.clock.advance(2 * 3_600_000);
+      const before = { calls: controller.calls, timers: world.clock.firedTimers };
+      await world.clock.advance(4 * 3_600_000);
+      return { calls: (controller.calls - before.calls) / runs / 4, timers: (world.clock.firedTimers - before.timers) / runs / 4 };
+    };
+    const [two, forty] = [await perRunHour(2), await perRunHour(40)];
+    expect(forty.calls).toBeLessThan(250);
+    expect(forty.timers).toBeLessThan(250);
+    // What is shared (signs of life, listings) is shared by more.
+    expect(forty.calls).toBeLessThanOrEqual(two.calls);
+  });
+
   it("a stuck engine is reported, not hung: what it waits for, and how far its runs are", async () => {
     const world = newWorld();
     world.clouds[0]?.faults.always("create", "hang");
