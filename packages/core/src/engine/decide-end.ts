@@ -55,9 +55,9 @@ export function endingCommands(
   }
   const unbilled = bills(state);
   commands.push(...burials(state), ...unbilled);
-  // A result waits a moment for its bill, and raises no alarm without one.
-  const billBy =
-    unbilled.reduce((last, { machineId }) => Math.max(last, Date.parse(state.machines[machineId]?.endedAt ?? "")), 0) + BILL_PATIENCE_MS;
+  // A result waits a moment for its bill, and raises no alarm without one. Whoever takes over has not asked yet.
+  const askedFrom = Math.max(Date.parse(state.leaseAt ?? state.createdAt), ...unbilled.map(({ machineId }) => endOf(state, machineId)));
+  const billBy = askedFrom + BILL_PATIENCE_MS;
   if (state.ended === undefined && wantsPruning(state, 1)) {
     pending += 1;
     waitedSince = Math.min(waitedSince, Date.parse(state.attempts.at(-1)?.endedAt ?? state.lastEventAt));
@@ -81,6 +81,10 @@ export function endingCommands(
     }
   }
   return { commands, ...(wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) }) };
+}
+
+function endOf(state: RunState, machineId: string): number {
+  return Date.parse(state.machines[machineId]?.endedAt ?? state.createdAt);
 }
 
 /** What the end policy wants of a machine; undefined: nothing (it is kept). */
