@@ -106,6 +106,12 @@ describe("the invoice", () => {
     await advance(30_000 + HOUR);
     await provider.terminate(ref(ran));
     expect(cloud.invoice().lines.map((line) => line.total)).toEqual([expect.closeTo(0.8, 9), 0]);
+    const [machine] = (await provider.find({ ids: [ran] })).machines;
+    const told = await provider.costs(machine as never, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
+    expect(told.map(({ from, to, pricePerHour }) => [from, to, pricePerHour.amount])).toEqual([
+      ["2026-01-01T00:00:00.000Z", "2026-01-01T00:00:30.000Z", 0],
+      ["2026-01-01T00:00:30.000Z", "2026-01-01T01:00:30.000Z", 0.8],
+    ]);
   });
 
   it("a machine that does not end is billed until it does", async () => {

@@ -31,7 +31,14 @@ export function chargesOf(machine: CloudMachine, rules: BillingRules, now: numbe
 }
 
 function computeCharges(machine: CloudMachine, stretch: PoweredStretch, rules: BillingRules, now: number): Charge[] {
-  if (stretch.from > now) return [];
+  const before = Math.min(stretch.from, stretch.to ?? now);
+  // A cloud that charges nothing for a while says so: silence would be no answer.
+  const free: Charge[] = before > stretch.on ? [{ what: "compute", from: stretch.on, to: before, perHour: 0 }] : [];
+  if (stretch.from > (stretch.to ?? now)) return free;
+  return [...free, ...runningCharges(machine, stretch, rules, now)];
+}
+
+function runningCharges(machine: CloudMachine, stretch: PoweredStretch, rules: BillingRules, now: number): Charge[] {
   const end = billedEnd(stretch, rules, now);
   if (isFree(stretch, rules)) return [{ what: "compute", from: stretch.from, to: end, perHour: 0 }];
   if (machine.pool.market !== "spot" || rules.spotPrice === "locked")
@@ -64,7 +71,7 @@ function diskCharges(machine: CloudMachine, rules: BillingRules, now: number): C
   };
   let from = machine.createdAt;
   for (const stretch of machine.stretches) {
-    const begun = Math.min(Math.max(stretch.from, from), end);
+    const begun = Math.min(Math.max(stretch.on, from), end);
     add(from, begun, off);
     const over = Math.min(stretch.to ?? end, end);
     add(begun, over, on);

@@ -1,6 +1,7 @@
 import { type Intent, TAGS } from "@runctl/core/provider";
 import { describe, expect, it } from "vitest";
 import { buyOne, intentFor, offerOf, testCloud } from "./cloud.test-support.ts";
+import { emulatedCloud } from "./emulated-cloud.ts";
 
 const ref = (id: string) => ({ provider: "cloud", kind: "machine", id });
 
@@ -202,6 +203,67 @@ describe("several machines in one purchase", () => {
     await expect(provider.create(intentFor(await offerOf(provider), { nodes: 2 }))).rejects.toMatchObject({
       kind: "unsupported-capability",
     });
+  });
+});
+
+describe("what else a client does", () => {
+  it("doctor names limits of 0; options of a machine are refused by name", async () => {
+    const { provider } = testCloud({ quota: { spotCpus: 0 } });
+    expect((await provider.doctor?.())?.map(({ id, severity }) => [id, severity])).toEqual([
+      ["cloud-credentials", "ok"],
+      ["cloud-quota-spotCpus", "warning"],
+    ]);
+    expect(() => provider.validateOptions?.({ colour: "red" })).toThrow("providerOptions.cloud.colour");
+    expect(provider.validateOptions?.({})).toBeUndefined();
+  });
+
+  it("usage is an idle machine's, or what the test says; a machine that is off has none", async () => {
+    const { cloud, provider } = testCloud({ usage: (id) => (id.endsWith("2") ? new Error("no agent") : undefined) });
+    const [first, second] = [await buyOne(provider, "on-demand", { id: "a" }), await buyOne(provider, "on-demand", { id: "b" })];
+    const machine = async (id: string) => (await provider.find({ ids: [id] })).machines[0] as never;
+    expect(await provider.usage?.(await machine(first))).toMatchObject({ cpuPercent: 0, gpus: [{ name: "L4", utilizationPercent: 0 }] });
+    await expect(provider.usage?.(await machine(second))).rejects.toThrow("no agent");
+    const off = await machine(first);
+    cloud.crash(first);
+    await expect(provider.usage?.(off)).rejects.toMatchObject({ kind: "host-unreachable" });
+  });
+
+  it("what is not listed yet can be not found: ending it then is no end", async () => {
+    const { cloud, provider, advance } = testCloud({ listing: { lagMs: 10_000, hiddenIsNotFound: true } });
+    const id = await buyOne(provider);
+    await expect(provider.tag?.(ref(id), { a: "b" })).rejects.toMatchObject({ kind: "not-found" });
+    await provider.terminate(ref(id));
+    expect(cloud.living).toBe(1);
+    await advance(10_000);
+    await provider.terminate(ref(id));
+    expect(cloud.living).toBe(0);
+  });
+
+  it("a second delivery can come much later: without a token it is a machine that nobody waits for", async () => {
+    const { cloud, provider, advance } = testCloud({ class: "B" });
+    cloud.faults.next("create", { kind: "twice", ms: 600_000 });
+    const id = await buyOne(provider);
+    await provider.terminate(ref(id));
+    expect(cloud.living).toBe(0);
+    await advance(600_000);
+    expect(cloud.living).toBe(1);
+  });
+
+  it("tags of volumes and snapshots can be set, of somebody else's not", async () => {
+    const { cloud, provider } = testCloud({ accounts: ["one", "two"] });
+    const volume = await provider.volumes?.create({ sizeBytes: 2 ** 30, intentId: "v", tags: {} });
+    const snapshot = await provider.volumes?.snapshot?.(volume?.ref as never, { tags: {} });
+    for (const one of [volume?.ref, snapshot]) await provider.tag?.(one as never, { [TAGS.protected]: "true" });
+    expect([...cloud.volumes()].map((thing) => thing.tags[TAGS.protected])).toEqual(["true", "true"]);
+    const other = cloud.client({ account: "two" });
+    await expect(other.tag?.(volume?.ref as never, { x: "y" })).rejects.toMatchObject({ kind: "not-found" });
+    await expect(other.tag?.(snapshot as never, { x: "y" })).rejects.toMatchObject({ kind: "not-found" });
+  });
+
+  it("without any option it is a cloud of this computer's time", async () => {
+    const provider = emulatedCloud().client();
+    expect(await provider.identity()).toEqual({ id: "acct-1", name: "cloud account acct-1" });
+    expect(() => emulatedCloud().client({ account: "nobody" })).toThrow("no account nobody");
   });
 });
 

@@ -1,5 +1,6 @@
 import {
   type Clock,
+  type DoctorFinding,
   defineProvider,
   type FindQuery,
   type FindResult,
@@ -55,7 +56,9 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
   const own = (ref: ResourceRef): CloudMachine | undefined => {
     if (ref.provider !== cloud.name)
       throw errors.invalid("InvalidParameterValue", `${ref.id} is of ${ref.provider}, not of ${cloud.name}.`);
-    return fleet.find(account, ref.id);
+    const machine = fleet.find(account, ref.id);
+    const isHidden = cloud.listing.hiddenIsNotFound === true && (machine?.visibleAt ?? 0) > cloud.time.now();
+    return isHidden ? undefined : machine;
   };
   const mustOwn = (ref: ResourceRef): CloudMachine => {
     const machine = own(ref);
@@ -172,10 +175,7 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
         );
     },
     volumes: clientVolumes(caller),
-    doctor: () =>
-      wire.call(caller, "doctor", () => [
-        { id: `${cloud.name}-credentials`, severity: "ok" as const, what: `The credentials are of account ${account}.`, fix: [] },
-      ]),
+    doctor: () => wire.call(caller, "doctor", () => examine(cloud, account)),
   });
   for (const method of cloud.options.without ?? []) delete provider[method];
   return provider;
@@ -247,6 +247,18 @@ function requests({ cloud, account }: ClientParts, query: FindQuery): ForeignOrO
     .filter((request) => request.account === account)
     .map((request) => showRequest(request, cloud.name))
     .filter((request) => fits(request, query));
+}
+
+function examine(cloud: EmulatedCloud, account: string): DoctorFinding[] {
+  const { quota = {} } = cloud.options;
+  const empty = (["machines", "onDemandCpus", "spotCpus"] as const).filter((limit) => quota[limit] === 0);
+  return [
+    { id: `${cloud.name}-credentials`, severity: "ok", what: `The credentials are of account ${account}.`, fix: [] },
+    ...empty.map((limit): DoctorFinding => {
+      const what = `The account's limit ${limit} is 0: nothing of that kind can be bought.`;
+      return { id: `${cloud.name}-quota-${limit}`, severity: "warning", what, fix: ["Ask the cloud for more."] };
+    }),
+  ];
 }
 
 function usage(cloud: EmulatedCloud, machine: CloudMachine): MachineUsage {

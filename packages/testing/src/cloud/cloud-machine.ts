@@ -12,6 +12,9 @@ export interface LifeEntry {
 
 /** A stretch of power, which is what compute is billed by. */
 export interface PoweredStretch {
+  /** When it was switched on. */
+  on: number;
+  /** From when it is billed: at once, or when it runs. One that was switched off before is not billed. */
   from: number;
   to?: number | undefined;
   /** The cloud took the machine back: it may cost nothing then. */

@@ -81,6 +81,8 @@ export interface ListingOptions {
   stateLagMs?: number | undefined;
   /** Ended machines are listed this long. Default one hour, as EC2 does. */
   keepEndedMs?: number | undefined;
+  /** What is not listed yet cannot be spoken to either, "not found", as EC2 does for seconds. Default false. */
+  hiddenIsNotFound?: boolean | undefined;
   /** Machines on a page; each page is a call of its own that can fail, and a listing without one is incomplete. Default: all on one. */
   pageSize?: number | undefined;
   /** Offers of pools without room are left out. Default false: listed but unavailable, as most clouds do. */
@@ -130,8 +132,8 @@ export interface EmulatedCloudOptions {
   without?: ReadonlyArray<"stop" | "start" | "tag" | "notices" | "usage" | "volumes" | "doctor"> | undefined;
   /** Hooks for real host agents. */
   hostHooks?: ((intent: Intent) => HostHooks) | undefined;
-  /** What `usage` answers for a machine that runs. Default: an idle machine of its type. */
-  usage?: ((machineId: string) => MachineUsage | Error) | undefined;
+  /** What `usage` answers for a machine that runs; undefined, and the default: an idle machine of its type. */
+  usage?: ((machineId: string) => MachineUsage | Error | undefined) | undefined;
   /** Default: machines with nothing inside. */
   host?: MachineHostFactory | undefined;
   /** Newest events kept. Default 10 000; 0 keeps none. */
@@ -163,8 +165,10 @@ export const DEFAULT_TYPES: readonly MachineTypeOptions[] = [
   },
 ];
 
+/** Where machines are sold when nothing else is said. */
 export const DEFAULT_REGIONS = [{ name: "us-test-1", zones: ["us-test-1a", "us-test-1b", "us-test-1c"] }] as const;
 
+/** Tags without which nobody could find a machine of ours again. */
 export const OUR_TAGS: readonly string[] = [TAGS.createdBy, TAGS.state, TAGS.intent];
 
 const ms = z.number().nonnegative();
@@ -191,6 +195,7 @@ const plain = z.looseObject({
       stateLagMs: ms.optional(),
       keepEndedMs: ms.optional(),
       pageSize: z.number().int().positive().optional(),
+      hiddenIsNotFound: z.boolean().optional(),
       hideFullOffers: z.boolean().optional(),
     })
     .optional(),

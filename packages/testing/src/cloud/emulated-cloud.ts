@@ -1,6 +1,7 @@
 import { type Capabilities, type Clock, type Random, systemClock, systemRandom, type TrainingProvider } from "@runctl/core/provider";
 import { asIntervals, type Charge, chargesOf } from "./billing.ts";
 import { type BillingRules, DEFAULT_BILLING } from "./billing-rules.ts";
+import { capabilitiesOf } from "./capabilities.ts";
 import { makePools, type OfferFacts } from "./catalogue.ts";
 import { type ClientOptions, cloudClient } from "./client.ts";
 import { CloudErrors } from "./cloud-errors.ts";
@@ -31,6 +32,7 @@ import { Throttle } from "./throttle.ts";
 import { Tokens } from "./tokens.ts";
 import { type MachineTruth, machineTruth } from "./truth.ts";
 import { VolumeShelf } from "./volume-shelf.ts";
+import { volumeTruths } from "./volume-truths.ts";
 import { Wire } from "./wire.ts";
 
 const TAGGING: Record<ProviderClass, Tagging> = { A: "at-create", B: "in-name", C: "after-create" };
@@ -153,7 +155,7 @@ export class EmulatedCloud {
       lagMs: () => this.listing.volumeLagMs ?? 0,
       state: (machine) => this.fleet.state(machine),
     });
-    this.capabilities = this.#capabilities();
+    this.capabilities = capabilitiesOf(this);
     this.desk = new PurchaseDesk({
       class: this.class,
       tagging: this.tagging,
@@ -228,16 +230,8 @@ export class EmulatedCloud {
   }
 
   /** The truth about every volume and snapshot that ever was. */
-  *volumes(): Generator<VolumeTruth> {
-    for (const volume of this.shelf.volumes.values()) {
-      const { id, account, region, zone, name, sizeBytes, intentId, attachedTo, createdAt, deletedAt } = volume;
-      const tags = { ...volume.tags };
-      yield { id, kind: "volume", account, region, zone, name, tags, sizeBytes, intentId, attachedTo, createdAt, deletedAt };
-    }
-    for (const snapshot of this.shelf.snapshots.values()) {
-      const { id, account, region, name, sizeBytes, createdAt, deletedAt } = snapshot;
-      yield { id, kind: "snapshot", account, region, name, tags: { ...snapshot.tags }, sizeBytes, createdAt, deletedAt };
-    }
+  volumes(): Generator<VolumeTruth> {
+    return volumeTruths(this.shelf);
   }
 
   /** A volume is mounted so that it does not let go: detaching it fails until it is forced. */
@@ -361,24 +355,5 @@ export class EmulatedCloud {
     const machine = this.fleet.index.byId.get(id);
     if (machine === undefined) throw this.errors.notFound("InvalidInstanceID.NotFound", `The instance ID '${id}' does not exist.`);
     return machine;
-  }
-
-  #capabilities(): Capabilities {
-    const { options } = this;
-    const spot = [...this.pools.values()].some((pool) => pool.market === "spot");
-    return {
-      identity: this.class === "A" ? "token" : this.class === "B" ? "name" : "none",
-      boot: "session",
-      guard: options.onPowerOff === "keeps-billing" ? "host-calls-api" : "os-poweroff",
-      containers: "on-host",
-      spot,
-      ...(spot && this.noticeMs > 0 ? { noticeSeconds: this.noticeMs / 1000 } : {}),
-      multiPool: options.multiPool ?? false,
-      gang: options.gang !== "none",
-      tagsAtCreate: this.tagging === "at-create",
-      settleMs: 60_000,
-      pollMs: 10_000,
-      ...options.capabilities,
-    };
   }
 }

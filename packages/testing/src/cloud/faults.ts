@@ -56,7 +56,7 @@ export type FaultKind =
 /** A fault with its figures. */
 export interface FaultDetail {
   kind: FaultKind;
-  /** "late", "applied-late": milliseconds. Default 30 000. */
+  /** Milliseconds. "late", "applied-late": default 30 000. "twice": how much later the second delivery comes, default at once. */
   ms?: number | undefined;
   /** "throttle": what the cloud asks us to wait. Default: it does not say. */
   retryAfterMs?: number | undefined;

@@ -275,7 +275,7 @@ export class Fleet {
     const { pool } = machine;
     pool.used += 1;
     quota.countCpus(machine.account, pool.region, pool.market, pool.type.cpus, 1);
-    machine.stretches.push({ from: rules.from === "running" ? runsAt : now });
+    machine.stretches.push({ on: now, from: rules.from === "running" ? runsAt : now });
     this.#parts.poweredOn(machine, plan);
     if (plan?.failBoot !== undefined) {
       const reason = plan.failBoot;
@@ -302,12 +302,8 @@ export class Fleet {
     const now = this.#parts.time.now();
     const open = machine.stretches.at(-1);
     if (open === undefined || open.to !== undefined) return;
-    // It never ran, and only running is billed.
-    if (open.from > now) machine.stretches.pop();
-    else {
-      open.to = now;
-      open.reclaimed = reclaimed;
-    }
+    open.to = now;
+    open.reclaimed = reclaimed;
     const { pool } = machine;
     pool.used -= 1;
     this.#parts.quota.countCpus(machine.account, pool.region, pool.market, pool.type.cpus, -1);

@@ -75,7 +75,8 @@ export class Wire {
       throw this.#noAnswer(op, options.host);
     }
     const result = await effect(fault);
-    if (fault?.kind === "twice") await effect(undefined);
+    if (fault?.kind === "twice" && fault.ms !== undefined) this.#later(fault, effect);
+    else if (fault?.kind === "twice") await effect(undefined);
     await this.#after(caller, op, fault, options);
     if (latency > 0) {
       await sleep(caller.clock, latency / 2, signal);
