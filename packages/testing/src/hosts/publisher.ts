@@ -187,6 +187,8 @@ export class PublisherModel {
     // The data is there from the beginning of the upload: so there is always a time in which files have no manifest.
     if (torn !== "missing") await store.put(`${folder}files/${path}`, damaged(bytes, torn));
     if (this.#job.uploadMs > 0) await life.sleep(this.#job.uploadMs);
+    // The end was told without it: nothing may appear afterwards that the last record calls lost.
+    if (this.#isAbandoned) throw new StoreFailure("it was given up");
     if (torn === undefined) {
       const held = await store.size(`${folder}files/${path}`);
       if (held !== bytes.byteLength) throw new StoreFailure(`the store holds ${held} bytes of ${path} instead of ${bytes.byteLength}`);

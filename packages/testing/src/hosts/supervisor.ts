@@ -521,6 +521,8 @@ export class Supervisor {
   #mark(action: string): void {
     this.#disk.ended = action;
     this.#state = "over";
+    // The process exits: nothing of it goes on.
+    this.life.end();
     this.#host.wake();
   }
 
