@@ -142,7 +142,7 @@ export class ConformanceContext {
   /** Buys one machine and takes it as it comes: pending or running. */
   async create(intent?: Intent, provider: TrainingProvider = this.provider): Promise<Machine> {
     const wanted = intent ?? (await this.intent());
-    const outcome = await provider.create(wanted);
+    const outcome = await this.#patiently(() => provider.create(wanted));
     this.#createdAt ??= this.clock.monotonic();
     if (outcome.kind === "created") return outcome.machines[0];
     if (outcome.kind === "unavailable")
@@ -154,6 +154,18 @@ export class ConformanceContext {
       this.limit("running"),
     );
     return found.machines[0] as Machine;
+  }
+
+  /** A case that buys many machines meets the service's limits: it waits as long as it is told, or a second. */
+  async #patiently<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (errorKind(error) !== "throttled" || tries >= 30) throw error;
+        await sleep(this.clock, (error as RunctlError).retryAfterMs ?? 1_000);
+      }
+    }
   }
 
   /** Buys one machine and waits until it runs. */

@@ -39,6 +39,9 @@ export function observed<T extends TrainingProvider>(provider: T, observer: Obse
   });
 }
 
+/** These answer without a promise. */
+const AT_ONCE = new Set(["hostHooks", "validateOptions", "volumes.recommend"]);
+
 type Callable = (...args: unknown[]) => unknown;
 
 function watch(part: Record<string, unknown>, prefix: string, observer: Observer): unknown {
@@ -62,6 +65,8 @@ function watched(target: object, operation: string, method: Callable, observer: 
       answer = Reflect.apply(method, target, args);
     } catch (error) {
       note(false, error);
+      // A method that should have rejected: cases read both in the same way.
+      if (!AT_ONCE.has(operation)) return Promise.reject(error as Error);
       throw error;
     }
     if (!(answer instanceof Promise)) {

@@ -1,37 +1,46 @@
+import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { systemClock } from "@runctl/core/provider";
 
-/** What keeps a process alive, counted by kind. */
-export type Traces = Map<string, number>;
-
-/** Kinds that come and go with work that others do: files, name lookups, and the runner's own channel and pipes. */
-const PASSING =
-  /^(FSReqCallback|FSReqPromise|GetAddrInfoReqWrap|CloseReq|Immediate|PipeWrap|TTYWrap|MessagePort|ProcessWrap|ShutdownWrap|WriteWrap|TickObject)$/;
-
-/** Timers, sockets, servers and children of this process now. */
-export function processTraces(): Traces {
-  const traces: Traces = new Map();
-  for (const kind of process.getActiveResourcesInfo()) {
-    if (!PASSING.test(kind)) traces.set(kind, (traces.get(kind) ?? 0) + 1);
-  }
-  return traces;
-}
-
-/** A socket's last packets, and a runner's own timers, are gone after this. */
+/** What keeps a process alive while it is open. Files and name lookups end by themselves. */
+const WATCHED =
+  /^(Timeout|TCPWRAP|TCPSERVERWRAP|TLSWRAP|PIPEWRAP|PIPESERVERWRAP|UDPWRAP|PROCESSWRAP|FSEVENTWRAP|STATWATCHER|SIGNALWRAP|WORKER|MESSAGEPORT|HTTP2SESSION)$/;
+/** A socket's last packets are gone after this. */
 const PATIENCE_MS = 1_500;
 
+/** A timer or handle; both can tell whether they hold the process. */
+interface Holder {
+  hasRef?: () => boolean;
+}
+
 /**
- * What is there now and was not before. Closing takes turns of the event loop, so it looks again for a while; an interval or a
- * connection that is kept alive does not go away by that.
+ * Does the work, and tells what it began and left: timers, sockets, servers, children and watchers that keep the process alive. Only
+ * what the work itself began counts, whatever else the process is doing. On a runtime that cannot tell, nothing.
  */
-export async function leftBehind(before: Traces): Promise<string[]> {
-  const begun = systemClock.monotonic();
-  for (;;) {
-    const left = [...processTraces()].flatMap(([kind, count]) => {
-      const more = count - (before.get(kind) ?? 0);
-      return more > 0 ? [`${more} × ${kind}`] : [];
-    });
-    if (left.length === 0 || systemClock.monotonic() - begun > PATIENCE_MS) return left;
-    // Turns, not a timer: under a virtual clock nobody would fire it, and it would be a trace itself.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+export async function leftBehind(work: () => Promise<void>): Promise<string[]> {
+  const inside = new AsyncLocalStorage<true>();
+  const open = new Map<number, { type: string; resource: Holder }>();
+  const hook = createHook({
+    init(id, type, _trigger, resource) {
+      if (WATCHED.test(type) && inside.getStore() === true) open.set(id, { type, resource: resource as Holder });
+    },
+    destroy: (id) => void open.delete(id),
+  });
+  hook.enable();
+  try {
+    await inside.run(true, work);
+    const begun = systemClock.monotonic();
+    for (;;) {
+      const held = [...open.values()].filter(({ resource }) => resource.hasRef?.() !== false);
+      if (held.length === 0) return [];
+      if (systemClock.monotonic() - begun > PATIENCE_MS) return counted(held.map(({ type }) => type));
+      // Turns, not a timer: under a virtual clock nobody would fire it.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    hook.disable();
   }
+}
+
+function counted(types: string[]): string[] {
+  return [...new Set(types)].map((type) => `${types.filter((one) => one === type).length} × ${type}`);
 }

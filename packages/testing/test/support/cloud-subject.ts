@@ -53,6 +53,8 @@ export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
     transitions: { pendingMs: 20_000, endingMs: 5_000, stoppingMs: 5_000 },
     listing: { lagMs: [0, 5_000], pageSize: 2 },
     multiPool: true,
+    // Models do not run it; a host that ends itself needs one.
+    hostHooks: () => ({ terminate: "curl -X DELETE https://cloud.test/machines/self" }),
     host: (context) => {
       contexts.set(context.id, context);
       return modelledHost();
@@ -93,7 +95,11 @@ export function cloudSubject(options: EmulatedCloudOptions = {}): CloudSubject {
         else if (action === "maintenance") cloud.maintenance(machine.ref.id, { noticeMs: (noticeSeconds ?? 0) * 1_000 });
         else cloud.reclaim(machine.ref.id, { noticeMs: (noticeSeconds ?? 0) * 1_000, action });
       },
-      endFromInside: (machine) => contexts.get(machine.ref.id)?.powerOff(),
+      endFromInside: async (machine) => {
+        const context = contexts.get(machine.ref.id);
+        if (cloud.capabilities.guard === "host-calls-api") await context?.endItself();
+        else context?.powerOff();
+      },
       listLag: (ms) => {
         cloud.listing.lagMs = ms;
       },

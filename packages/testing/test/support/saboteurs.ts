@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -424,10 +425,7 @@ export const saboteurs: Saboteur[] = [
   {
     id: "listing-pages",
     breaks: "reads the first page only",
-    base: () => {
-      const subject = cloudSubject();
-      return { ...subject, hooks: { ...subject.hooks, threePages: 9 } };
-    },
+    base: cloud(),
     client: swap({
       find:
         (good): TrainingProvider["find"] =>
@@ -958,6 +956,16 @@ export const saboteurs: Saboteur[] = [
         return good.create(intent);
       })(provider);
     },
+  },
+  {
+    id: "hygiene-handles",
+    breaks: "a port that stays open",
+    base: cloud(),
+    client: createBut((intent, good) => {
+      const server = createServer().listen(0, "127.0.0.1");
+      leaks.push(() => server.close());
+      return good.create(intent);
+    }),
   },
   {
     id: "hygiene-globals",

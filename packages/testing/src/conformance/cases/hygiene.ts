@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ConformanceCase } from "../case.ts";
-import { leftBehind, processTraces } from "../traces.ts";
+import { leftBehind } from "../traces.ts";
 
 /** Point 12: a guest in somebody's process. */
 export const hygieneCases: ConformanceCase[] = [
@@ -10,14 +10,14 @@ export const hygieneCases: ConformanceCase[] = [
     title: "no timer, socket or process is left once it is closed",
     needs: [],
     async run(context) {
-      const before = processTraces();
-      const provider = context.provider;
-      const machine = await context.running();
-      if (provider.connect !== undefined) await (await context.connect(machine)).close();
-      await provider.terminate(machine.ref);
-      await context.gone(machine);
-      await provider.close?.();
-      const left = await leftBehind(before);
+      const { provider } = context;
+      const left = await leftBehind(async () => {
+        const machine = await context.running();
+        if (provider.connect !== undefined) await (await context.connect(machine)).close();
+        await provider.terminate(machine.ref);
+        await context.gone(machine);
+        await provider.close?.();
+      });
       assert.equal(left.length, 0, `After everything was closed these keep the process alive: ${left.join(", ")}.`);
     },
   },

@@ -27,7 +27,12 @@ export const manifestCases: ConformanceCase[] = [
       const { capabilities } = provider;
       assert.ok((provider.stop === undefined) === (provider.start === undefined), "stop() and start() come together or not at all.");
       const hooks = provider.hostHooks?.(await context.intent());
-      const delivers = provider.notices !== undefined || hooks?.notice !== undefined || hooks?.noticeBuiltin !== undefined;
+      // Where the agent is the machine's first process, the signal that ends the machine reaches it directly.
+      const delivers =
+        capabilities.boot === "entrypoint" ||
+        provider.notices !== undefined ||
+        hooks?.notice !== undefined ||
+        hooks?.noticeBuiltin !== undefined;
       if ((capabilities.noticeSeconds ?? 0) > 0)
         assert.ok(
           delivers,
@@ -99,7 +104,7 @@ export const manifestCases: ConformanceCase[] = [
     async run(context) {
       const ref = { provider: context.provider.name, kind: "volume", id: "vol-1" };
       const intent = await context.intent({ volumes: [{ ref, mount: "/data", readOnly: false }] });
-      await refused(context.provider.create(intent), ["unsupported-capability", "validation"], "An intent with a volume");
+      await refused(context.provider.create(intent), ["unsupported-capability", "validation", "not-found"], "An intent with a volume");
       assert.deepEqual(await context.ofIntent(intent), [], "The refused purchase was made.");
     },
   },
