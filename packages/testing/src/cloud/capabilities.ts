@@ -20,7 +20,7 @@ export function capabilitiesOf(cloud: {
     guard: options.onPowerOff === "keeps-billing" ? "host-calls-api" : "os-poweroff",
     containers: "on-host",
     spot,
-    ...(spot && noticeMs > 0 ? { noticeSeconds: noticeMs / 1000 } : {}),
+    ...(spot && givesNotice(options, noticeMs) ? { noticeSeconds: noticeMs / 1000 } : {}),
     multiPool: options.multiPool ?? false,
     gang: options.gang !== "none",
     tagsAtCreate: cloud.tagging === "at-create",
@@ -28,4 +28,9 @@ export function capabilitiesOf(cloud: {
     pollMs: 10_000,
     ...options.capabilities,
   };
+}
+
+/** Whether a notice has a way to anybody: over the API, or by a hook on the machine. */
+export function givesNotice(options: EmulatedCloudOptions, noticeMs: number): boolean {
+  return noticeMs > 0 && (options.without?.includes("notices") !== true || options.hostHooks !== undefined);
 }

@@ -64,7 +64,8 @@ export interface OfferFacts {
   provider: string;
   currency: string;
   canStop: (market: Pool["market"]) => boolean;
-  noticeMs: number;
+  givesNotice: boolean;
+  endsItself: boolean;
 }
 
 /** The pool as an offer at this moment. */
@@ -84,7 +85,7 @@ export function offerOf(pool: Pool, facts: OfferFacts, now: number): Offer {
       ? {}
       : { pricePerHour: { amount, currency: facts.currency }, price: { source: "emulated price list", at: iso(now) } }),
     ...(pool.maxPrice === undefined ? {} : { maxPricePerHour: { amount: pool.maxPrice, currency: facts.currency } }),
-    can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.noticeMs > 0, endItself: true },
+    can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.givesNotice, endItself: facts.endsItself },
   };
 }
 

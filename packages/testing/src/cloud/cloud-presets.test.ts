@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { buyOne, offerOf, testCloud } from "./cloud.test-support.ts";
+import { buyOne, intentFor, offerOf, testCloud } from "./cloud.test-support.ts";
 import { EC2_LIKE, LYCEUM_LIKE, RUNPOD_LIKE } from "./cloud-presets.ts";
 
 const HOUR = 3_600_000;
@@ -18,6 +18,7 @@ describe("clouds as they are sold", () => {
 
   it("like RunPod: no token, no notice to ask for; an evicted pod lies stopped and its disk costs double", async () => {
     const { cloud, provider, advance } = testCloud(RUNPOD_LIKE);
+    expect(provider.capabilities.noticeSeconds).toBeUndefined();
     expect([provider.capabilities.identity, provider.notices, provider.tag]).toEqual(["name", undefined, undefined]);
     const id = await buyOne(provider, "spot");
     await advance(HOUR);
@@ -35,7 +36,10 @@ describe("clouds as they are sold", () => {
 
   it("like Lyceum: what switches itself off goes on costing until it is deleted", async () => {
     const { cloud, provider, hosts, advance } = testCloud(LYCEUM_LIKE);
-    expect((await offerOf(provider)).can.stop).toBe(false);
+    const offer = await offerOf(provider);
+    expect(offer.can).toEqual({ stop: false, notice: false, endItself: false });
+    const volumes = [{ ref: { provider: "cloud", kind: "volume", id: "v" }, mount: "/data", readOnly: false }];
+    await expect(provider.create(intentFor(offer, { id: "v", volumes }))).rejects.toMatchObject({ kind: "unsupported-capability" });
     expect([provider.stop, provider.volumes, provider.capabilities.guard]).toEqual([undefined, undefined, "none"]);
     const id = await buyOne(provider);
     await advance(100_000);

@@ -1,7 +1,7 @@
 import { type Capabilities, type Clock, type Random, systemClock, systemRandom, type TrainingProvider } from "@runctl/core/provider";
 import { asIntervals, type Charge, chargesOf } from "./billing.ts";
 import { type BillingRules, DEFAULT_BILLING } from "./billing-rules.ts";
-import { capabilitiesOf } from "./capabilities.ts";
+import { capabilitiesOf, givesNotice } from "./capabilities.ts";
 import { makePools, type OfferFacts } from "./catalogue.ts";
 import { type ClientOptions, cloudClient } from "./client.ts";
 import { CloudErrors } from "./cloud-errors.ts";
@@ -165,6 +165,7 @@ export class EmulatedCloud {
         pools: this.pools,
         multiPool: this.capabilities.multiPool,
         gang: this.capabilities.gang,
+        volumes: options.without?.includes("volumes") !== true,
         userData: this.capabilities.boot !== "session",
         requiredTags: options.requiredTags ?? (this.class === "C" ? [] : OUR_TAGS),
       },
@@ -327,12 +328,14 @@ export class EmulatedCloud {
 
   /** @internal */
   get offerFacts(): OfferFacts {
-    const { name: provider, rules, noticeMs } = this;
+    const { name: provider, rules, options } = this;
+    const canStop = options.without?.includes("stop") !== true;
     return {
       provider,
       currency: rules.currency,
-      noticeMs,
-      canStop: (market) => this.options.without?.includes("stop") !== true && (market !== "spot" || this.stopsSpot),
+      canStop: (market) => canStop && (market !== "spot" || this.stopsSpot),
+      givesNotice: givesNotice(options, this.noticeMs),
+      endsItself: this.capabilities.guard !== "none",
     };
   }
 

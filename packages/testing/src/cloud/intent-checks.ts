@@ -8,6 +8,7 @@ export interface IntentLimits {
   pools: ReadonlyMap<string, Pool>;
   multiPool: boolean;
   gang: boolean;
+  volumes: boolean;
   userData: boolean;
   requiredTags: readonly string[];
 }
@@ -36,6 +37,7 @@ export function checkIntent(intent: Intent, limits: IntentLimits, errors: CloudE
     throw errors.invalid("InvalidParameterCombination", "This cloud runs no boot text: reach the machine by connect().");
   if (intent.diskBytes !== undefined && !(intent.diskBytes > 0))
     throw errors.invalid("InvalidParameterValue", `Value (${intent.diskBytes}) for parameter diskBytes is invalid.`);
+  if (intent.volumes.length > 0 && !limits.volumes) throw errors.unsupported("Unsupported", "This cloud has no volumes.");
   if (intent.volumes.length > 0 && intent.nodes > 1)
     throw errors.invalid("InvalidParameterCombination", "A volume can be attached to one instance, the request is for several.");
   for (const { ref, mount } of intent.volumes) {
