@@ -299,6 +299,46 @@ describe("the engine, at the edges", () => {
     await engine.close(0);
   });
 
+  it("S-22: one hung connection does not blind a run, nor one hung listing a purchase", async () => {
+    const bed = new EngineBed();
+    const { connect, find } = bed.provider;
+    let hung = 0;
+    bed.provider.connect = (machine, options) =>
+      (++hung <= 3 ? new Promise(() => undefined) : connect?.(machine, options)) as ReturnType<NonNullable<typeof connect>>;
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await bed.until(runId, (state) => state.ended !== undefined, 2);
+    bed.provider = memoryProvider(bed.cloud, { capabilities: { identity: "name" } });
+    bed.cloud.fault("create", ["reply-lost"]);
+    let asked = 0;
+    bed.provider.find = (query) => (query.intentId !== undefined && ++asked <= 2 ? new Promise(() => undefined) : find(query));
+    const second = await bed.engine();
+    const bought = await bed.start(second);
+    await bed.until(bought, (state) => Object.keys(state.machines).length > 0, 1);
+    expect(asked).toBeGreaterThan(2);
+    await engine.close(0);
+    await second.close(0);
+  });
+
+  it("a wall clock that jumps back puts off neither a retry, nor a purchase, nor what became of one", async () => {
+    const bed = new EngineBed();
+    bed.provider = memoryProvider(bed.cloud, { capabilities: { identity: "name" } });
+    const engine = await bed.engine();
+    bed.cloud.fault("create", ["unavailable"]);
+    const refused = await bed.start(engine);
+    await bed.clock.advance(1_000);
+    bed.clock.jump(-7_200_000);
+    await bed.clock.advance(60_000);
+    expect(Object.values((await bed.run(refused)).intents).map((intent) => intent.status)).toEqual(["unavailable", "created"]);
+    bed.cloud.fault("create", ["lost"]);
+    const unclear = await bed.start(engine);
+    await bed.clock.advance(1_000);
+    await engine.request(unclear, { request: "cancel" });
+    bed.clock.jump(-7_200_000);
+    await bed.until(unclear, (state) => state.ended !== undefined, 0.3);
+    await engine.close(0);
+  });
+
   it("a wall clock that jumps back does not put off what is tried again", async () => {
     const bed = new EngineBed();
     const engine = await bed.engine();

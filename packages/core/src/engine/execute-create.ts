@@ -91,10 +91,12 @@ export async function settleIntent(driver: DriverPort, intentId: string): Promis
   if (known === undefined) return;
   const provider = providers.get(known.offer.provider);
   const visibleFrom = Date.parse(known.changedAt) + known.settleMs;
+  // The last try is older than this: after a wall clock's jump back it may seem to lie in the future.
+  const since = clock.monotonic();
   let absent = 0;
   while (absent < 2) {
     await driver.gate();
-    const found = await findPurchase(provider, known.intent, { clock, stateId });
+    const found = await findPurchase(provider, known.intent, { clock, stateId, signal: driver.signal });
     const live = found.filter((machine) => machine.state !== "ended");
     const [first, ...more] = live;
     if (first !== undefined) {
@@ -104,7 +106,8 @@ export async function settleIntent(driver: DriverPort, intentId: string): Promis
       return;
     }
     const listing = await pollers.of(provider.name).fresh();
-    if (listing?.complete === true && listing.begunAt >= visibleFrom) absent += 1;
+    const settled = listing !== undefined && (listing.begunAt >= visibleFrom || listing.begunMonotonic >= since + known.settleMs);
+    if (settled && listing.complete) absent += 1;
     else await sleep(clock, Math.min(5_000, Math.max(50, visibleFrom - clock.now())), driver.signal);
   }
   await driver.fact({ type: "intent-void", intentId, reason: "Nothing of it was seen in two complete listings." });

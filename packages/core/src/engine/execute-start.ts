@@ -1,10 +1,15 @@
 import { UnsupportedCapabilityError } from "../errors/kinds.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { isoNow } from "../util/clock.ts";
+import { within } from "../util/within.ts";
 import { attemptFile } from "./attempt-file.ts";
+import { connectWithin } from "./connect-within.ts";
 import type { DriverPort } from "./driver-port.ts";
 import { failureRecord } from "./failure.ts";
 import { machineOf } from "./run-state.ts";
+
+/** Bringing the agent over a slow line takes minutes; more than this is a hung connection, and starting is safe to repeat. */
+const START_LIMIT_MS = 10 * 60_000;
 
 /** Brings the agent and the attempt to the machine and starts them. Starting twice is one start (the host's bootstrap sees to it). */
 export async function startHost(driver: DriverPort, attempt: number): Promise<void> {
@@ -34,11 +39,12 @@ export async function startHost(driver: DriverPort, attempt: number): Promise<vo
     );
     return;
   }
-  const session = await provider.connect(machine, { signal: driver.signal });
+  const session = await connectWithin(driver.context.clock, provider, machine, driver.signal);
   try {
     const { file, storeSecrets } = await attemptFile(driver, record);
     await driver.gate();
-    await host.start(session, file, { env: lookup.values, stores: storeSecrets }, { signal: driver.signal });
+    const starting = host.start(session, file, { env: lookup.values, stores: storeSecrets }, { signal: driver.signal });
+    await within(driver.context.clock, START_LIMIT_MS, "Starting the host agent", starting);
   } catch (error) {
     // What no retry can mend ends the attempt; everything else (a host still booting) is tried again.
     const kind = errorKind(error);

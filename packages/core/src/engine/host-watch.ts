@@ -21,7 +21,6 @@ const POLLED_MS = { first: 5_000, max: 30_000 };
 const WAIT_MS = 45_000;
 const WAITED_PAUSE_MS = 1_000;
 /** What gives no answer is tried anew: one hung call must not blind a run. */
-const CONNECT_LIMIT_MS = 120_000;
 const LOOK_LIMIT_MS = 60_000;
 /** An unreachable host is tried with pauses that grow to this. */
 const FIRST_RETRY_MS = 500;
@@ -78,7 +77,7 @@ async function withSession(driver: DriverPort, attempt: number, signal: AbortSig
     await sleep(clock, POLLED_MS.max, signal);
     return;
   }
-  const session = await connectWithin(clock, CONNECT_LIMIT_MS, provider, machine.machine, signal);
+  const session = await connectWithin(clock, provider, machine.machine, signal);
   const changes = new ChangeSignal();
   const wake = (): void => changes.raise();
   signal.addEventListener("abort", wake);
@@ -95,7 +94,7 @@ async function withSession(driver: DriverPort, attempt: number, signal: AbortSig
       // Only while nothing is odd: a wait cannot tell a dead host from a quiet one.
       const wait = waits === undefined || seen.mark === undefined || deadLooks > 0 ? undefined : { ms: WAIT_MS, mark: seen.mark };
       const look = host.observe(session, driver.runId, attempt, { eventsOffset: offset, wait, signal });
-      const observation = await within(clock, LOOK_LIMIT_MS + (wait?.ms ?? 0), "The host", look);
+      const observation = await within(clock, LOOK_LIMIT_MS + (wait?.ms ?? 0), "The host", look, signal);
       await record(driver, attempt, observation, seen);
       const isNews = differs(observation, seen);
       offset = observation.eventsOffset;

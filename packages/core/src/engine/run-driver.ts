@@ -15,6 +15,7 @@ import { runStream } from "./run-log.ts";
 import { asEndedSummary } from "./run-records.ts";
 import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
 import { startStanding } from "./standing.ts";
+import { SteadyNow } from "./steady-now.ts";
 
 /** A decision was made on an old version of the log: it is dropped and made anew. */
 class StaleDecision extends Error {}
@@ -62,6 +63,7 @@ export class RunDriver implements DriverPort {
   readonly #flights = new Set<Promise<void>>();
   readonly #listeners = new Set<() => void>();
   readonly #log: LogWriter;
+  readonly #time: SteadyNow;
   #wake: (() => void) | undefined;
   #woken = false;
   readonly #seen = new Set<string>();
@@ -72,6 +74,7 @@ export class RunDriver implements DriverPort {
   constructor(context: EngineContext, state: RunState) {
     this.context = context;
     this.runId = state.runId;
+    this.#time = new SteadyNow(context.clock, Date.parse(state.lastEventAt));
     this.#log = new LogWriter(context, state, this.#closing, () => {
       for (const listener of [...this.#listeners]) listener();
       this.wake();
@@ -221,7 +224,7 @@ export class RunDriver implements DriverPort {
         if (usesSlot(this.state)) slots.hold(this.runId);
         else if (slots.holds(this.runId) && !this.isInFlight("buy")) slots.release(this.runId);
         const decision = decide(this.state, {
-          now: clock.now(),
+          now: this.#time.now(),
           get mayBuy() {
             return mayBuy();
           },
@@ -285,7 +288,7 @@ export class RunDriver implements DriverPort {
       this.#flights.add(flight);
     }
     // Whole milliseconds: what is left of a fraction would be a timer of 0 ms, again and again.
-    return this.context.clock.now() + Math.ceil(retryAt - now);
+    return this.#time.now() + Math.ceil(retryAt - now);
   }
 
   async #perform(command: Command, work: Work): Promise<void> {
@@ -344,7 +347,7 @@ export class RunDriver implements DriverPort {
     let timer: Timer | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (Number.isFinite(until)) timer = this.context.clock.timer(Math.max(0, until - this.context.clock.now()), resolve);
+      if (Number.isFinite(until)) timer = this.context.clock.timer(Math.max(0, Math.ceil(until - this.#time.now())), resolve);
     });
     timer?.cancel();
     this.#wake = undefined;

@@ -31,7 +31,9 @@ describe("SlotGate", () => {
     const clock = new ManualClock();
     const gate = new SlotGate(1, 10, clock);
     let woken = 0;
-    gate.ask(run("a"), () => void (woken += 1));
+    gate.ask(run("a"), () => {
+      woken += 1;
+    });
     expect(gate.take(run("a"), { held: 1, waiting: [] })).toBe(false);
     expect(gate.take(run("a", 2), { held: 0, waiting: [run("z", 1)] })).toBe(false);
     await clock.advance(6_000);

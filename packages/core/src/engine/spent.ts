@@ -16,7 +16,8 @@ export function segmentsOf(machine: MachineRecord): PriceSegment[] {
   const segments: PriceSegment[] = [];
   let from: string | undefined = machine.createdAt;
   for (const span of machine.stopped) {
-    if (from !== undefined) segments.push(segment(machine, from, span.from));
+    // A listing shows that it is stopped, not since when: up to a poll and the time of stopping too long, until a bill says it.
+    if (from !== undefined) segments.push({ ...segment(machine, from, span.from), evidence: "inferred" });
     from = span.to;
   }
   // A machine that ended while stopped has no open stretch.

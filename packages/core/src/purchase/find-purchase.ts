@@ -4,6 +4,10 @@ import type { Machine } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import type { Clock } from "../util/clock.ts";
 import { sleep } from "../util/sleep.ts";
+import { within } from "../util/within.ts";
+
+/** A look without an answer is no look: one hung call must not hold a purchase open for ever. */
+const LOOK_LIMIT_MS = 60_000;
 
 /**
  * Looks for the machines of one intent until they show or the provider's settle window (capabilities.settleMs, default 60 s)
@@ -24,7 +28,8 @@ export async function findPurchase(
   while (absences < 2) {
     const at = options.clock.monotonic() - begun;
     try {
-      const result = await provider.find({ stateId: options.stateId, intentId: intent.id, kinds: ["machine"], signal: options.signal });
+      const looking = provider.find({ stateId: options.stateId, intentId: intent.id, kinds: ["machine"], signal: options.signal });
+      const result = await within(options.clock, LOOK_LIMIT_MS, `${provider.name}.find`, looking, options.signal);
       const ours = result.machines.filter((machine) => isOfIntent(machine, intent, options.stateId));
       if (ours.length >= intent.nodes) return ours;
       if (ours.length > 0) seen = ours;
