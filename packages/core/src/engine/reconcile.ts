@@ -2,10 +2,13 @@ import type { Notice } from "../provider/plan.ts";
 import type { FindResult, TrainingProvider } from "../provider/provider.ts";
 import { formatRef, type Machine } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
+import { isPinnedAccount } from "../purchase/account-pin.ts";
 import { sleep } from "../util/sleep.ts";
+import { within } from "../util/within.ts";
 import { isSettled } from "./decide-end.ts";
 import type { Engine } from "./engine.ts";
 import { failureRecord } from "./failure.ts";
+import { isHolderGone } from "./holder-gone.ts";
 import { rebuildRuns } from "./rebuild.ts";
 import { loadRun } from "./run-log.ts";
 import { liveMachines, type RunState } from "./run-state.ts";
@@ -28,9 +31,8 @@ export interface ReconcileReport {
   failures: Notice[];
 }
 
-/** A sign of life that stands still for 30 s is none any more. */
-const HOLDER_LIMIT_MS = 40_000;
-const HOLDER_POLL_MS = 1_000;
+/** One provider that hangs must not hold the others' machines. */
+const CALL_LIMIT_MS = 120_000;
 
 /** How long an open purchase may take to become clear before reconcile leaves it to the next one. */
 const SETTLE_LIMIT_MS = 180_000;
@@ -107,21 +109,11 @@ async function tidyRuns(engine: Engine, states: RunState[], report: ReconcileRep
   }
 }
 
-/**
- * Drives a run if its holder is gone. On another computer a holder that died looks alive until its sign of life stood still for
- * half a minute: that is waited for, so that one reconcile is enough. One that moves is left alone at once.
- */
+/** Drives a run if its holder is gone; a dead one on another computer is waited out, so that one reconcile is enough. */
 async function takeOver(engine: Engine, { runId, lease }: RunState): Promise<boolean> {
-  const { clock, state: store } = engine.context;
-  const beatOf = async (): Promise<number | undefined> => (await store.beats()).find((beat) => beat.session === lease)?.n;
-  const until = clock.monotonic() + HOLDER_LIMIT_MS;
-  const first = await beatOf();
-  for (;;) {
-    const got = await engine.tryDrive(runId);
-    if (got !== "held") return got === "driving";
-    if (clock.monotonic() >= until || (await beatOf()) !== first) return false;
-    await sleep(clock, HOLDER_POLL_MS);
-  }
+  let got = await engine.tryDrive(runId);
+  if (got === "held" && (await isHolderGone(engine.context, lease))) got = await engine.tryDrive(runId);
+  return got === "driving";
 }
 
 async function sweep(
@@ -133,7 +125,12 @@ async function sweep(
   const { context } = engine;
   let found: FindResult;
   try {
-    found = await provider.find({ includeForeign: true });
+    if (!(await within(context.clock, CALL_LIMIT_MS, `${provider.name}.identity`, isPinnedAccount(context.state, provider)))) {
+      report.partial = true;
+      report.failures.push(otherAccount(provider.name));
+      return;
+    }
+    found = await within(context.clock, CALL_LIMIT_MS, `${provider.name}.find`, provider.find({ includeForeign: true }));
   } catch (error) {
     report.partial = true;
     const { what, why, fix } = failureRecord(error);
@@ -148,14 +145,15 @@ async function sweep(
       continue;
     }
     const judged = await judge(engine, machine);
-    if (judged === "wanted" || machine.state === "ended") continue;
-    if (judged !== "unwanted") {
+    // One that ended by itself before anybody knew of it has cost money: it goes into the ledger, too.
+    if (judged === "wanted" || (machine.state === "ended" && judged !== "stray")) continue;
+    if (judged !== "unwanted" && judged !== "stray") {
       report.reported.push(judged);
       continue;
     }
     try {
       if (!report.dryRun) await end(provider, machine);
-      report.ended.push(id);
+      if (machine.state !== "ended") report.ended.push(id);
     } catch (error) {
       const { what, why, fix } = failureRecord(error);
       report.failures.push({ id, what, why, fix });
@@ -163,8 +161,17 @@ async function sweep(
   }
 }
 
-/** Is a machine that carries our state id wanted? Only what our own log says is over may be ended. */
-async function judge(engine: Engine, machine: Machine): Promise<"wanted" | "unwanted" | Notice> {
+function otherAccount(provider: string): Notice {
+  return {
+    id: `account/${provider}`,
+    what: `The credentials of ${provider} are of another account than the one this state's machines were bought in.`,
+    why: "What another account lists says nothing about our machines; nothing there was looked at or ended.",
+    fix: ["Use the credentials of the account that is pinned in this state.", "Use a state store of its own for the other account."],
+  };
+}
+
+/** Is a machine that carries our state id wanted? Only what our own log says is over may be ended. "stray": unwanted, and in no log. */
+async function judge(engine: Engine, machine: Machine): Promise<"wanted" | "unwanted" | "stray" | Notice> {
   const id = formatRef(machine.ref);
   const runId = machine.tags[TAGS.run];
   // Standalone machines have their own ledger and their own reconcile.
@@ -181,9 +188,9 @@ async function judge(engine: Engine, machine: Machine): Promise<"wanted" | "unwa
   // A kept machine of an ended run is the user's own wish.
   if (record !== undefined) return state.ended !== undefined && isSettled(state) ? "unwanted" : "wanted";
   const intent = state.intents[machine.tags[TAGS.intent] ?? ""];
-  if (intent === undefined) return state.ended === undefined ? unknownRun(id, runId, "the run never asked for it") : "unwanted";
+  if (intent === undefined) return state.ended === undefined ? unknownRun(id, runId, "the run never asked for it") : "stray";
   const closed = intent.status === "void" || intent.status === "failed" || intent.status === "unavailable" || state.ended !== undefined;
-  return closed ? "unwanted" : "wanted";
+  return closed ? "stray" : "wanted";
 }
 
 function unknownRun(id: string, runId: string, reason: string): Notice {
