@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AmbiguousOutcomeError, ThrottledError, type TrainingProvider } from "@runctl/core/provider";
+import { local } from "@runctl/provider-local";
 import { describe, expect, it } from "vitest";
 import { playback, recordingDrift } from "../src/conformance/playback.ts";
 import { parseRecording, recordProvider } from "../src/conformance/recording.ts";
+import { runConformance } from "../src/conformance/run-conformance.ts";
 import { testFunctions } from "../src/conformance/runner.ts";
 import { SCRUBBED, scrub } from "../src/conformance/scrub.ts";
 import { testProvider } from "../src/conformance/test-provider.ts";
@@ -101,6 +103,50 @@ testProvider(factory, { describe, it, only: ["price-offers", "manifest-no-gang",
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+});
+
+describe("with real money", () => {
+  it("keeps below its cap, skips what could pass it, and ends everything", async () => {
+    const home = await mkdtemp(join(tmpdir(), "runctl-live-"));
+    try {
+      const report = await runConformance(() => local({ home, pricePerHour: 1.2 }), {
+        live: { spendCap: 1 },
+        only: ["2"],
+        limits: { poll: 20 },
+      });
+      expect(report.live).toMatchObject({ spendCap: 1 });
+      // A quarter of an hour is reserved for each purchase until it is over.
+      expect(report.live?.reserved).toBeLessThanOrEqual(1);
+      expect(report.live?.reserved).toBeGreaterThan(0.1);
+      expect(report.counts).toMatchObject({ failed: 0 });
+      expect(report.counts.passed).toBeGreaterThan(8);
+      expect(report.leftovers).toEqual([]);
+    } finally {
+      await rm(home, { recursive: true });
+    }
+  });
+
+  it("names what it could not end, with its price, and is not ok", async () => {
+    const home = await mkdtemp(join(tmpdir(), "runctl-live-"));
+    try {
+      const factory = () => but(local({ home, pricePerHour: 1.2 }), { terminate: () => async () => undefined });
+      const report = await runConformance(factory, { live: { spendCap: 5 }, only: ["lifecycle-runs"], limits: { poll: 20 } });
+      expect(report.ok).toBe(false);
+      expect(report.leftovers).toEqual([expect.stringMatching(/^machine runctl-conformance-\w+ is running \(1\.2 USD\/h\)$/)]);
+    } finally {
+      await rm(home, { recursive: true });
+    }
+  });
+
+  it("does not buy what has no price", async () => {
+    const subject = cloudSubject({ pools: [{ hidePrice: true }] });
+    const report = await runConformance(() => subject, { live: { spendCap: 5 }, only: ["lifecycle-runs"] });
+    expect(report.cases.find((one) => one.id === "lifecycle-runs")).toMatchObject({
+      status: "skipped",
+      why: expect.stringContaining("no price"),
+    });
+    expect([...subject.cloud.machines()]).toEqual([]);
   });
 });
 

@@ -278,6 +278,11 @@ export class ConformanceContext {
     if ((await hook(operation, times)) === false) throw new CannotSay("not-provable", `hook faults.${fault} cannot be put on ${operation}`);
   }
 
+  /** Keeps a figure for the report, in milliseconds; the largest of a name counts. */
+  measure(name: string, ms: number): void {
+    this.#measure(name, Math.round(ms));
+  }
+
   /** Takes away faults that were not met. */
   async clearFaults(): Promise<void> {
     await this.hooks.clearFaults?.();

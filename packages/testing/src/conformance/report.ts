@@ -71,6 +71,8 @@ export const reportSchema = z.strictObject({
   cases: z.array(caseResult),
   /** Absent for stores. */
   class: providerClass.optional(),
+  /** Figures that were measured, in milliseconds; the largest of each counts: reachableAfterMs, noticeAfterMs. */
+  measures: z.record(z.string(), z.number()),
   live: z.strictObject({ spendCap: z.number(), reserved: z.number() }).optional(),
   /** What still existed of this run at its end, with what it costs. Should be empty. */
   leftovers: z.array(z.string()),

@@ -116,6 +116,7 @@ export class StoreSuite<S extends StoreSubject> {
       runtime: { ...runtime(), declared: [] },
       ...summarise(this.#results),
       cases: [...this.#results],
+      measures: {},
       leftovers: [],
       ms: Math.round(systemClock.monotonic() - this.#started),
     };

@@ -160,6 +160,7 @@ export class ProviderSuite {
       cases,
       // A part of the cases proves no class.
       ...(capabilities === undefined || this.#options.only !== undefined ? {} : { class: classify(capabilities, cases, this.#measures) }),
+      measures: Object.fromEntries(this.#measures),
       ...(this.#options.live === undefined ? {} : { live: { spendCap: this.#options.live.spendCap, reserved: this.#spending.total() } }),
       leftovers,
       ms: Math.round(systemClock.monotonic() - this.#started),

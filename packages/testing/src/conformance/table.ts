@@ -15,6 +15,8 @@ export function reportText(report: ConformanceReport): string {
     if (found.against.length > 0) lines.push(`  Against a better class: ${found.against.join(", ")}`);
     if (found.assumed.length > 0) lines.push(`  Assumed, not shown: ${found.assumed.join(", ")}`);
   }
+  const measures = Object.entries(report.measures).map(([name, ms]) => `${name} ${ms}`);
+  if (measures.length > 0) lines.push("", `Measured: ${measures.join(", ")}`);
   if (report.live !== undefined) lines.push("", `Live: ${report.live.reserved.toFixed(4)} reserved of ${report.live.spendCap}`);
   for (const [status, title] of [
     ["failed", "FAILED"],

@@ -789,6 +789,28 @@ export const saboteurs: Saboteur[] = [
         },
     }),
   },
+  {
+    id: "abort-others",
+    breaks: "throws its own words when it is aborted",
+    base: cloud({ latencyMs: 40 }),
+    client: swap({
+      find:
+        (good): TrainingProvider["find"] =>
+        (query) =>
+          good
+            .find(query)
+            .catch((error: unknown) => Promise.reject(query.signal?.aborted === true ? new Error("The operation was aborted.") : error)),
+    }),
+  },
+  {
+    id: "crash-volumes",
+    breaks: "tokens for volumes that another process does not know",
+    base: cloud(),
+    client: (provider) => {
+      const own = next();
+      return volumesBut((good) => ({ create: (request) => good.create({ ...request, intentId: `${request.intentId}${own}` }) }))(provider);
+    },
+  },
   { id: "crash-create", breaks: "finds only what this process made", base: cloud(), client: ownEyesOnly },
   {
     id: "crash-each",

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { errorKind, type Machine, RunctlError, TAGS, type TrainingProvider } from "@runctl/core/provider";
+import {
+  errorKind,
+  type Machine,
+  type ProviderVolumes,
+  RunctlError,
+  TAGS,
+  type TrainingProvider,
+  type VolumeInfo,
+} from "@runctl/core/provider";
 import type { ConformanceCase } from "../case.ts";
 import { brief } from "../context.ts";
 import type { FaultOperation } from "../hooks.ts";
@@ -71,6 +79,36 @@ export const interruptedWorkCases: ConformanceCase[] = [
     },
   },
   {
+    id: "abort-others",
+    point: 10,
+    title: "offers, find and connect aborted at each turn end at once: with what they have, or with the caller's own reason",
+    needs: [],
+    async run(context) {
+      const { provider } = context;
+      const machine = await context.running();
+      const calls: Array<[string, (signal: AbortSignal) => Promise<unknown>]> = [
+        ["offers()", (signal) => provider.offers({}, { signal })],
+        ["find()", (signal) => provider.find({ stateId: context.stateId, signal })],
+      ];
+      if (provider.connect !== undefined)
+        calls.push(["connect()", async (signal) => (await provider.connect?.(machine, { signal }))?.close()]);
+      for (const [name, call] of calls)
+        for (const turns of TURNS) {
+          const abort = new AbortController();
+          const reason = new Error(`conformance: aborted after ${turns} turns`);
+          const work = call(abort.signal).then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+          abort.abort(reason);
+          const error = await work;
+          const own = error === undefined || error === reason || (error as { cause?: unknown }).cause === reason;
+          assert.ok(own, `${name} aborted after ${turns} turns threw ${brief(error)} instead of the caller's own reason.`);
+        }
+    },
+  },
+  {
     id: "crash-create",
     point: 10,
     title: "a machine whose buyer crashed before the answer is found and ended by the next process",
@@ -114,6 +152,56 @@ export const interruptedWorkCases: ConformanceCase[] = [
           if (state === "gone") await context.gone(machine);
           else await context.state(machine, [state], context.limit("running"));
         }
+      }
+    },
+  },
+  {
+    id: "crash-volumes",
+    point: 10,
+    title: "every call about a volume whose caller crashed is finished by repeating it in another process",
+    needs: ["method:volumes", "second-client", "fault:replyLost", "fault:lost"],
+    async run(context) {
+      const next = (await context.second()).volumes;
+      const own = context.provider.volumes;
+      assert.ok(own !== undefined && next !== undefined, "The second client has no volumes.");
+      const machine = await context.running();
+      const zone = machine.zone ?? (await context.intent()).offers[0].zone;
+      for (const fault of ["lost", "replyLost"] as const) {
+        const crashed = async (operation: FaultOperation, call: (on: ProviderVolumes) => Promise<unknown>): Promise<void> => {
+          if ((await context.hooks.faults?.[fault]?.(operation, 1)) !== false) await call(own).catch(() => undefined);
+          await context.clearFaults();
+          await call(next);
+        };
+        const intentId = context.id();
+        const request = {
+          name: `conformance-${intentId}`,
+          sizeBytes: 2 ** 30,
+          intentId,
+          tags: context.tags(intentId),
+          ...(zone === undefined ? {} : { zone }),
+        };
+        let volume: VolumeInfo | undefined;
+        await crashed("volumes.create", async (on) => {
+          volume = await on.create(request);
+          context.volumes.push(volume);
+        });
+        await context.settled();
+        const made = (await next.list({ stateId: context.stateId })).filter((one) => one.tags[TAGS.intent] === intentId);
+        context.volumes.push(...made);
+        assert.equal(
+          made.length,
+          1,
+          `A create of a volume whose answer got lost (${fault}), repeated by another process, made ${made.length} volumes.`,
+        );
+        const { ref } = made[0] as VolumeInfo;
+        await crashed("volumes.attach", (on) => on.attach(ref, machine.ref));
+        assert.equal(
+          (await next.list({ ids: [ref.id] }))[0]?.attachedTo?.id,
+          machine.ref.id,
+          "After the repeated attach it is not with its machine.",
+        );
+        await crashed("volumes.detach", (on) => on.detach(ref));
+        await crashed("volumes.delete", (on) => on.delete(ref));
       }
     },
   },

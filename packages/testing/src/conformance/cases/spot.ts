@@ -98,7 +98,10 @@ async function noticed(context: ConformanceContext, machine: Machine): Promise<H
   for (;;) {
     const notice = script === undefined ? await provider.notices?.(machine) : await byScript(context, machine, script);
     const waited = context.clock.monotonic() - begun;
-    if (notice !== undefined) return notice;
+    if (notice !== undefined) {
+      context.measure("noticeAfterMs", waited);
+      return notice;
+    }
     if (waited > context.limit("notice")) assert.fail(`No notice after ${Math.round(waited / 100) / 10} s.`);
     await context.pass(250);
   }
