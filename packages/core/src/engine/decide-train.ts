@@ -3,6 +3,7 @@ import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
 import type { FailureRecord } from "./log-events.ts";
 import { type IntentState, liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
+import { awaitsBill } from "./spent.ts";
 
 /** Pause before asking the market again after everything was refused; the capacity budget bounds the whole. */
 const CAPACITY_PAUSE_MS = 15_000;
@@ -58,6 +59,8 @@ function buying(state: RunState, env: DecideEnv): Decision {
     const again = Math.min(giveUpAt, Date.parse(last.changedAt) + Math.max(CAPACITY_PAUSE_MS, last.retryAfterMs ?? 0));
     if (env.now < again) return { commands: [], wakeAt: again };
   }
+  // What is left of a budget is known when the bill is: the price may have risen while the last machine ran.
+  if (state.spec.budget?.onExceeded === "stop" && awaitsBill(state)) return { commands: [] };
   // A volume is on one machine at a time: the one before must be gone.
   if (state.spec.volumes.length > 0 && liveMachines(state).some((machine) => machine.owned)) return { commands: [] };
   if (!env.mayBuy) return { commands: [] };

@@ -15,7 +15,7 @@ import { hasProjectBudget, setAside } from "./project-budget.ts";
 import { hasBeenRefused, takeSlot } from "./project-slots.ts";
 import type { RunState } from "./run-state.ts";
 import { makeVolumes, volumeMounts, volumePlace } from "./run-volumes.ts";
-import { spentUsd } from "./spent.ts";
+import { spentAtMostUsd, spentUsd } from "./spent.ts";
 
 /** How long a pool that refused is left alone, when its provider does not say. */
 const COOL_DOWN_MS = 5 * 60_000;
@@ -88,7 +88,7 @@ function isTooLate(driver: DriverPort, offer: Offer): boolean {
   const isHere = context.providers.get(offer.provider).capabilities.sharedHost === true;
   if (budget?.onExceeded !== "stop" || isHere || Object.keys(state.machines).length === 0) return false;
   return (
-    ((budget.maxCost - spentUsd(state, context.clock.now()).usd) / (price * state.spec.resources.nodes)) * 3_600_000 < LEAST_PURCHASE_MS
+    ((budget.maxCost - spentAtMostUsd(state, context.clock.now())) / (price * state.spec.resources.nodes)) * 3_600_000 < LEAST_PURCHASE_MS
   );
 }
 

@@ -3,7 +3,7 @@ import { randomId } from "../util/random.ts";
 import { openIntent } from "./decide-train.ts";
 import type { DriverPort } from "./driver-port.ts";
 import type { MachineRecord, RunState } from "./run-state.ts";
-import { spentUsd, trainedMs } from "./spent.ts";
+import { spentAtMostUsd, trainedMs } from "./spent.ts";
 import { runUri } from "./store-keys.ts";
 
 /** The guardian's longest leash when nothing else limits a run (host-and-state.md §1). */
@@ -65,8 +65,8 @@ export function limitsOf(
   const intent = machine.intentId === undefined ? undefined : state.intents[machine.intentId];
   const price = intent?.offer.maxPricePerHour?.amount ?? machine.pricePerHour?.amount;
   const rooms: number[] = [];
-  if (spec.budget?.onExceeded === "stop") rooms.push(spec.budget.maxCost - spentUsd(state, now).usd);
-  if (intent?.allowanceUsd != null) rooms.push(intent.allowanceUsd - spentUsd(state, now).usd);
+  if (spec.budget?.onExceeded === "stop") rooms.push(spec.budget.maxCost - spentAtMostUsd(state, now));
+  if (intent?.allowanceUsd != null) rooms.push(intent.allowanceUsd - spentAtMostUsd(state, now));
   if (rooms.length > 0 && price !== undefined && price > 0) {
     const seconds = Math.max(0, (Math.min(...rooms) / price) * 3600);
     const grace = spec.checkpoints === false ? 30 : spec.checkpoints.graceMs / 1000;

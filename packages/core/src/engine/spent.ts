@@ -53,3 +53,27 @@ export function spentUsd(state: RunState, now: number): { usd: number; complete:
   }
   return { usd: micros / 1e6, complete, perHour };
 }
+
+/** As `spentUsd`, but what no bill covers yet counts at the highest price it can have had: for limits that must hold whatever the market did. */
+export function spentAtMostUsd(state: RunState, now: number): number {
+  const machines = Object.values(state.machines).map((machine): [string, MachineRecord] => {
+    const most = highestPrice(state, machine);
+    return [machine.id, most === undefined ? machine : { ...machine, pricePerHour: most }];
+  });
+  return spentUsd({ ...state, machines: Object.fromEntries(machines) }, now).usd;
+}
+
+/** True for an ended machine whose price may have moved while it ran, until its bill says what it cost. */
+export function awaitsBill(state: RunState): boolean {
+  return Object.values(state.machines).some(
+    (machine) =>
+      machine.owned && machine.endedAt !== undefined && machine.bills === undefined && highestPrice(state, machine) !== undefined,
+  );
+}
+
+/** Undefined where the price cannot rise. */
+function highestPrice(state: RunState, machine: MachineRecord): MachineRecord["pricePerHour"] {
+  const offer = machine.intentId === undefined ? undefined : state.intents[machine.intentId]?.offer;
+  const most = offer?.maxPricePerHour;
+  return most !== undefined && most.amount > (machine.pricePerHour?.amount ?? 0) ? most : undefined;
+}
