@@ -1,4 +1,4 @@
-import { rename, rm, unlink } from "node:fs/promises";
+import { access, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { NotFoundError, StorageError } from "../errors/kinds.ts";
 import type { JsonObject } from "../util/json.ts";
@@ -54,12 +54,28 @@ export async function readStream(paths: StreamPaths, from: number, known: Tail |
     if (tail === undefined || (known !== undefined && tail.next === known.next && tail.end === undefined)) {
       const late = await ended();
       if (late !== undefined) return late;
-      if (tail === undefined && known !== undefined && known.next > 0) throw new RecordDamage("its folder is gone");
+      const mustBeThere = known !== undefined && known.next > 0;
+      if (mustBeThere && (tail === undefined || !(await isThere(paths.events)))) {
+        // Compacted between the two looks: the one file was there before the folder went.
+        const compacted = await ended();
+        if (compacted !== undefined) return compacted;
+        throw new RecordDamage("its folder is gone");
+      }
     }
     for (const [record, text] of collected) await sink(record, text);
     return { tail: tail ?? START, compacted: false };
   } catch (error) {
     if (error instanceof RecordDamage) throw corruptStream(paths.stream, paths.folder, error.message);
+    throw error;
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoCode(error) === "ENOENT") return false;
     throw error;
   }
 }
