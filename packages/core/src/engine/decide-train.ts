@@ -1,6 +1,7 @@
 import { bills } from "./bill-machine.ts";
 import { burials } from "./burials.ts";
 import type { Command, DecideEnv, Decision } from "./commands.ts";
+import { leftUntil } from "./left-to-reclaim.ts";
 import type { FailureRecord } from "./log-events.ts";
 import { type IntentState, liveMachines, type MachineRecord, type RunState } from "./run-state.ts";
 import { awaitsBill } from "./spent.ts";
@@ -11,8 +12,8 @@ const MAX_UNCLEAR_PAUSE_MS = 300_000;
 
 /** Commands while a run wants to train and no attempt is under way: find or buy a machine, then plan the next attempt on it. */
 export function trainCommands(state: RunState, env: DecideEnv, notBefore: number): Decision {
-  const left = leftovers(state);
-  if (state.secretsMissing.length > 0) return { commands: left };
+  const left = leftovers(state, env.now);
+  if (state.secretsMissing.length > 0) return left;
   const usable = usableMachine(state);
   if (usable !== undefined) return merge(left, onMachine(state, env, usable, notBefore));
   const open = openIntent(state);
@@ -23,8 +24,9 @@ export function trainCommands(state: RunState, env: DecideEnv, notBefore: number
 }
 
 /** Machines that no attempt will use again, and what others left behind: ended whatever else the run does. */
-export function leftovers(state: RunState): Command[] {
-  return [...abandonedMachines(state), ...burials(state), ...bills(state)];
+export function leftovers(state: RunState, now: number): Decision {
+  const abandoned = abandonedMachines(state, now);
+  return { ...abandoned, commands: [...abandoned.commands, ...burials(state), ...bills(state)] };
 }
 
 /** A provider that queues, or gives no answer, is asked again after 2 s, 4 s … 5 min. */
@@ -83,14 +85,18 @@ function isAbandoned(state: RunState, machine: MachineRecord): boolean {
   return machine.owned ? last.cause !== "agent-lost" : last.cause === "notice";
 }
 
-function abandonedMachines(state: RunState): Command[] {
+function abandonedMachines(state: RunState, now: number): Decision {
   const commands: Command[] = [];
+  let wakeAt = Number.POSITIVE_INFINITY;
   for (const machine of liveMachines(state)) {
-    if (!machine.owned || !(isAbandoned(state, machine) || machine.asked?.action === "terminate")) continue;
-    commands.push({ do: "machine", key: `terminate/${machine.id}`, machineId: machine.id, action: "terminate" });
+    const asked = machine.asked?.action === "terminate";
+    if (!machine.owned || !(isAbandoned(state, machine) || asked)) continue;
+    const until = asked ? undefined : leftUntil(state, machine);
+    if (until !== undefined && now < until) wakeAt = Math.min(wakeAt, until);
+    else commands.push({ do: "machine", key: `terminate/${machine.id}`, machineId: machine.id, action: "terminate" });
     commands.push({ do: "look", key: `look/${machine.id}`, machineId: machine.id });
   }
-  return commands;
+  return { commands, ...(Number.isFinite(wakeAt) ? { wakeAt } : {}) };
 }
 
 /** The intent whose outcome is still open, if any. */
@@ -119,6 +125,7 @@ function noCapacity(state: RunState): FailureRecord {
   };
 }
 
-function merge(commands: Command[], decision: Decision): Decision {
-  return { ...decision, commands: [...commands, ...decision.commands] };
+function merge(a: Decision, b: Decision): Decision {
+  const wakes = [a.wakeAt, b.wakeAt].filter((at) => at !== undefined);
+  return { commands: [...a.commands, ...b.commands], ...(wakes.length === 0 ? {} : { wakeAt: Math.min(...wakes) }) };
 }

@@ -236,3 +236,30 @@ describe("decide", () => {
     });
   });
 });
+
+describe("a machine that costs nothing when it is taken back early", () => {
+  const free = { ...OFFER, market: "spot", freeIfReclaimedWithinSeconds: 3600 };
+  const noticed = (until: number | null, offer = free): RunState =>
+    stateAfter([
+      { type: "lease-taken", session: "s1" },
+      { type: "intent-recorded", intent: { ...intent(), offers: [offer] }, offer, allowanceUsd: null, settleMs: 0 },
+      { type: "intent-created", intentId: "i1", machine: machine(), pricePerHour: { amount: 1, currency: "USD" } },
+      planned(1),
+      ...started(1, 6),
+      { type: "notice-received", attempt: 1, action: "terminate", until: until === null ? null : at(until), source: "host" },
+      ended(1, "interrupted", 110, "notice"),
+    ]);
+
+  it("P-19 is left to its provider until the announced end, and a replacement is bought meanwhile", () => {
+    const state = noticed(220);
+    expect(kinds(state, 115)).toEqual(["look", "buy"]);
+    expect(decide(state, env(115)).wakeAt).toBe(T0 + 250_000);
+    // It was not taken after all.
+    expect(kinds(state, 250)).toEqual(["terminate", "look", "buy"]);
+  });
+
+  it("P-19 is ended at once where waiting saves nothing: after the hour, without a time, or at a provider that charges anyway", () => {
+    for (const state of [noticed(3700), noticed(null), noticed(220, { ...OFFER, market: "spot" } as typeof free)])
+      expect(kinds(state, 115)).toContain("terminate");
+  });
+});

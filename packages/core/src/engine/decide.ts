@@ -14,7 +14,7 @@ export function decide(state: RunState, env: DecideEnv): Decision {
   if (state.ended !== undefined) return endingCommands(state, env, undefined);
   const warnings = budgetWarnings(state, env.now);
   const attempt = openAttempt(state);
-  if (attempt !== undefined) return merge(merge(warnings, { commands: leftovers(state) }), attemptCommands(state, attempt, env));
+  if (attempt !== undefined) return merge(merge(warnings, leftovers(state, env.now)), attemptCommands(state, attempt, env));
   const verdict = verdictOf(state, env.now);
   switch (verdict.kind) {
     case "end":

@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 
 const opened: Engine[] = [];
 afterEach(async () => {
-  for (const engine of opened.splice(0)) await engine.close();
+  for (const engine of opened.splice(0)) await engine.close(0);
 });
 
 /** A cloud that takes its time to end a machine, and shows it. */

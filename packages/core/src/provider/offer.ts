@@ -32,5 +32,7 @@ export interface Offer {
   /** An upper bound the price can reach while the machine runs; default: pricePerHour. */
   maxPricePerHour?: Money | undefined;
   price?: { source: string; at: string } | undefined;
+  /** A machine that its provider takes back so soon after its start costs nothing, unless we end it first (EC2's spot market: 3600). */
+  freeIfReclaimedWithinSeconds?: number | undefined;
   can: { stop: boolean; notice: boolean; endItself: boolean };
 }

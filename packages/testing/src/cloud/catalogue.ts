@@ -66,6 +66,8 @@ export interface OfferFacts {
   canStop: (market: Pool["market"]) => boolean;
   givesNotice: boolean;
   endsItself: boolean;
+  /** A reclaim in the first hour costs nothing. */
+  firstHourFree: boolean;
 }
 
 /** The pool as an offer at this moment. */
@@ -85,6 +87,7 @@ export function offerOf(pool: Pool, facts: OfferFacts, now: number): Offer {
       ? {}
       : { pricePerHour: { amount, currency: facts.currency }, price: { source: "emulated price list", at: iso(now) } }),
     ...(pool.maxPrice === undefined ? {} : { maxPricePerHour: { amount: pool.maxPrice, currency: facts.currency } }),
+    ...(pool.market === "spot" && facts.firstHourFree ? { freeIfReclaimedWithinSeconds: 3600 } : {}),
     can: { stop: facts.canStop(pool.market), notice: pool.market === "spot" && facts.givesNotice, endItself: facts.endsItself },
   };
 }

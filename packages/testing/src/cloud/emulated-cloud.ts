@@ -336,6 +336,7 @@ export class EmulatedCloud {
       canStop: (market) => canStop && (market !== "spot" || this.stopsSpot),
       givesNotice: givesNotice(options, this.noticeMs),
       endsItself: this.capabilities.guard !== "none",
+      firstHourFree: rules.firstHourFreeOnReclaim,
     };
   }
 

@@ -113,7 +113,7 @@ describe("calls that go wrong", () => {
     await expect(provider.find({})).rejects.toMatchObject({ kind: "throttled", retryAfterMs: 4_000 });
   });
 
-  it("P-12 names the permission that is missing, and never a secret", async () => {
+  it("names the permission that is missing (TPI #75), and never a secret", async () => {
     const { cloud, provider } = testCloud();
     cloud.faults.always("tag", "permission");
     const id = await buyOne(provider);
