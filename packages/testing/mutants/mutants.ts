@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     breaks: ["leak", "duplicate", "reported", "unledgered"],
-    hunts: [{ scenario: "on-demand", faults: { like: /^create: (reply-lost|late|raw-after)/, atMost: 4 } }, create],
+    hunts: [{ scenario: "on-demand", faults: { like: /^create: (reply-lost|late|raw-after)/, atMost: 4 }, mostMachines: 1 }],
   },
   {
     name: "state-tag-left-out",
@@ -74,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: "core/src/engine/execute-create.ts",
-        find: "listing?.complete === true && listing.begunAt >= visibleFrom",
-        replace: "listing?.complete === true",
+        find: "if (settled && listing.complete) absent += 1;",
+        replace: "if (listing !== undefined && (settled || listing.complete)) absent += 1;",
       },
     ],
     breaks: ["duplicate", "leak"],
