@@ -60,7 +60,8 @@ describe("a process that dies at a call", () => {
     const at = await placeOf("host.start", train);
     const other = newWorld({ seed: 2 });
     // The append that follows the start of the host is the one that is late.
-    const first = other.controller({ plan: { at: at + 1, variant: "late" } });
+    // A start has a step of its own inside.
+    const first = other.controller({ plan: { at: at + 2, variant: "late" } });
     void train(first.runctl, other);
     await other.run(first.death);
     const second = other.controller();
@@ -103,6 +104,22 @@ describe("a process that dies at a call", () => {
     await world.run(first.death);
     const [machine] = [...(world.clouds[0]?.machines() ?? [])];
     expect(machine?.tags).toEqual({});
+  });
+
+  it("a call of several steps that is applied after the death is applied whole", async () => {
+    const clouds = [{ class: "C" as const }];
+    const plain = newWorld({ clouds });
+    await plain.run(plain.controller().runctl.train(plain.spec(), { until: "running" }));
+    const at = plain.boundaries.find(({ op }) => op === "create")?.at ?? 0;
+    for (const variant of ["applied", "late"] as const) {
+      const world = newWorld({ clouds });
+      const first = world.controller({ plan: { at, variant } });
+      void train(first.runctl, world);
+      await world.run(first.death);
+      await world.releaseLate();
+      const [machine] = [...(world.clouds[0]?.machines() ?? [])];
+      expect(Object.keys(machine?.tags ?? {}).length).toBeGreaterThan(3);
+    }
   });
 
   it("kill() from outside ends it at any moment; closing is dying in peace", async () => {

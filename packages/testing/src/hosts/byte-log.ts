@@ -41,7 +41,15 @@ export class ByteLog {
 
   #seal(): void {
     if (this.#tail.length === 0) return;
-    this.#parts.push({ start: this.#tailStart, bytes: Buffer.from(this.#tail.join("")) });
+    const last = this.#parts.at(-1);
+    const text = Buffer.from(this.#tail.join(""));
+    // Bytes of its own, small parts joined: a slice of Node's pool would keep 8 KiB alive for every few lines of a thousand hosts.
+    const before = last !== undefined && last.bytes.byteLength < BLOCK ? last : { start: this.#tailStart, bytes: new Uint8Array() };
+    const bytes = new Uint8Array(before.bytes.byteLength + text.byteLength);
+    bytes.set(before.bytes);
+    bytes.set(text, before.bytes.byteLength);
+    if (before === last) this.#parts.pop();
+    this.#parts.push({ start: before.start, bytes });
     this.#tail = [];
     this.#tailStart = this.#size;
   }

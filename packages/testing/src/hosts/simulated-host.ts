@@ -172,8 +172,8 @@ export class SimulatedHost implements MachineHost {
     if (this.#power !== power || this.#isDeaf || power.isFrozen) throw unreachable(this.context.id);
   }
 
-  /** HostClient.start, after the network. */
-  start(file: AttemptFile, secrets: AttemptSecrets): void {
+  /** The first half of a start: the attempt's folder is there, once. */
+  place(file: AttemptFile): void {
     const key = `${file.runId}/${file.attempt}`;
     if (file.machineId.split("/").at(-1) !== this.context.id) this.refuse("start", `${key} was made for ${file.machineId}`);
     let disk = this.#disks.get(key);
@@ -184,7 +184,11 @@ export class SimulatedHost implements MachineHost {
     } else if (disk.file.nonce !== file.nonce) {
       this.refuse("start", `${key} is here with another nonce`);
     }
-    this.#attempt(disk).arm(secrets);
+  }
+
+  /** The second half: bootstrap.sh arms the guardian, once. */
+  arm(file: AttemptFile, secrets: AttemptSecrets): void {
+    this.find(file.runId, file.attempt)?.arm(secrets);
   }
 
   /** The attempt with its processes, if its folder is here. */

@@ -14,6 +14,12 @@ import type { SimulatedHost } from "./simulated-host.ts";
 const OPERATIONS: readonly string[] = ["stop", "cancel", "allowance", "end-policy"];
 const NOBODY = { guardian: false, supervisor: false, runner: false };
 
+/** A further option of the model's `start`: called when the attempt's file is on the machine and its guardian is not armed; a process can die there. */
+export interface StartInSteps {
+  signal?: AbortSignal | undefined;
+  betweenSteps?: (() => Promise<void>) | undefined;
+}
+
 /** A connection to a simulated host: it lasts as long as the boot that it was made in. It has no shell; files are kept as written. */
 export class SimulatedSession implements ModelledHostSession {
   readonly home: string;
@@ -28,7 +34,7 @@ export class SimulatedSession implements ModelledHostSession {
     this.#power = power;
     this.home = host.home;
     this[HOST_CLIENT] = {
-      start: (_session, file, secrets) => this.#start(file, secrets),
+      start: (_session, file, secrets, options) => this.#start(file, secrets, options),
       observe: (_session, runId, attempt, options) => this.#observe(runId, attempt, options?.eventsOffset ?? 0),
       control: (_session, runId, attempt, command) => this.#control(runId, attempt, command),
       readLog: (_session, runId, attempt, which, offset, maxBytes) => this.#readLog(runId, attempt, which, offset, maxBytes),
@@ -95,10 +101,13 @@ export class SimulatedSession implements ModelledHostSession {
     return `${this.home}/runs/${runId}/${attempt}`;
   }
 
-  async #start(file: AttemptFile, secrets: AttemptSecrets): Promise<void> {
+  async #start(file: AttemptFile, secrets: AttemptSecrets, options: StartInSteps | undefined): Promise<void> {
     this.#dir(file.runId, file.attempt);
     this.#mustAnswer("start");
-    this.#host.start(file, secrets);
+    this.#host.place(file);
+    await options?.betweenSteps?.();
+    this.#mustAnswer("start");
+    this.#host.arm(file, secrets);
   }
 
   async #observe(runId: string, attempt: number, eventsOffset: number): Promise<HostObservation> {

@@ -1,5 +1,6 @@
 import type { HostSession } from "@runctl/core/provider";
 import { HOST_CLIENT, type HostClient, type ModelledHostSession } from "@runctl/core/seams";
+import type { StartInSteps } from "../hosts/simulated-session.ts";
 import type { Gate } from "./gate.ts";
 
 /** A way onto a machine as one process sees it: every call through its gate. `machine` names it in the record. */
@@ -22,12 +23,17 @@ export function gatedSession(session: HostSession, gate: Gate, machine: string):
   return Object.assign(gated, { [HOST_CLIENT]: gatedClient(client, session, gate, machine) });
 }
 
+/** A start is two steps on the machine, and the process can die between them. */
+function inSteps(gate: Gate, what: string): StartInSteps {
+  return { betweenSteps: () => gate.between("host", "start#1", `${what}: its file is there, not armed`) };
+}
+
 /** The model's own client gets the model's own session, not the gated one. */
 function gatedClient(client: HostClient, session: HostSession, gate: Gate, machine: string): HostClient {
   return {
     start: (_gated, attempt, secrets, options) =>
       gate.call("host", "start", `${machine} ${attempt.runId}/${attempt.attempt}`, true, () =>
-        client.start(session, attempt, secrets, options),
+        client.start(session, attempt, secrets, { ...options, ...inSteps(gate, `${machine} ${attempt.runId}/${attempt.attempt}`) }),
       ),
     observe: (_gated, runId, attempt, options) =>
       gate.call("host", "observe", `${machine} ${runId}/${attempt}`, false, () => client.observe(session, runId, attempt, options)),
