@@ -232,17 +232,22 @@ describe("snapshotCode", () => {
       if (n % 200 === 0) mkdirSync(join(root, `d${n / 200}`));
       writeFileSync(join(root, `d${Math.floor(n / 200)}`, `${n}.py`), `print(${n})`);
     }
+    // Processor time, not the clock on the wall: a busy machine holds the loop up as well, and that is not ours.
+    const spentMs = (): number => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    };
     let longest = 0;
-    let last = performance.now();
+    let last = spentMs();
     const ticker = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last);
-      last = performance.now();
+      longest = Math.max(longest, spentMs() - last);
+      last = spentMs();
     }, 1);
     const done = await snapshotCode(options({ clock: undefined }));
     clearInterval(ticker);
     expect(done.files).toBe(10_000);
     expect(Object.keys(contents(manifestOf(done.sha256)).valueOf())).toHaveLength(10_000);
-    // The bound is wide because the machine is shared; the slices are of 15 ms.
+    // The slices are of 15 ms; threads that read and pack count as well.
     expect(longest).toBeLessThan(400);
   });
 
