@@ -56,7 +56,8 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
   const own = (ref: ResourceRef): CloudMachine | undefined => {
     if (ref.provider !== cloud.name)
       throw errors.invalid("InvalidParameterValue", `${ref.id} is of ${ref.provider}, not of ${cloud.name}.`);
-    const machine = fleet.find(account, ref.id);
+    // An id says nothing without its kind: a volume's ref never reaches the machine of that name.
+    const machine = ref.kind === "machine" ? fleet.find(account, ref.id) : undefined;
     const isHidden = cloud.listing.hiddenIsNotFound === true && (machine?.visibleAt ?? 0) > cloud.time.now();
     return isHidden ? undefined : machine;
   };
@@ -161,6 +162,7 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
         "tag",
         (fault) => {
           const some = fault?.kind === "partial-tags" ? partOf(tags, fault.keepTags) : tags;
+          if (fault?.kind === "lie") return;
           if (ref.kind === "machine") setTags(cloud, mustOwn(ref), some);
           else tagStored(cloud, account, ref, some);
         },
@@ -252,7 +254,14 @@ function requests({ cloud, account }: ClientParts, query: FindQuery): ForeignOrO
 function examine(cloud: EmulatedCloud, account: string): DoctorFinding[] {
   const { quota = {} } = cloud.options;
   const empty = (["machines", "onDemandCpus", "spotCpus"] as const).filter((limit) => quota[limit] === 0);
+  const denied = (["create", "find", "terminate", "stop", "start", "tag", "volume-create"] as const).filter((op) =>
+    cloud.faults.denies(op),
+  );
   return [
+    ...denied.map((op): DoctorFinding => {
+      const what = `The credentials of account ${account} lack the permission ${op}.`;
+      return { id: `${cloud.name}-permission-${op}`, severity: "error", what, fix: [`Allow ${op} for these credentials.`] };
+    }),
     { id: `${cloud.name}-credentials`, severity: "ok", what: `The credentials are of account ${account}.`, fix: [] },
     ...empty.map((limit): DoctorFinding => {
       const what = `The account's limit ${limit} is 0: nothing of that kind can be bought.`;

@@ -1,5 +1,6 @@
 import { TAGS } from "@runctl/core/provider";
 import { describe, expect, it } from "vitest";
+import { SeededRandom } from "../clock/seeded-random.ts";
 import { buyOne, intentFor, offerOf, testCloud } from "./cloud.test-support.ts";
 
 const HOUR = 3_600_000;
@@ -45,5 +46,35 @@ describe("the emulated cloud", () => {
     await advance(1);
     expect(cloud.machine(id)).toMatchObject({ state: "ended", reason: expect.stringContaining("Server.SpotInstanceTermination") });
     expect(hosts.calls.at(-1)).toBe(`${id} halt gone`);
+  });
+
+  it("one seed and one program are one history; another seed is another", async () => {
+    const history = async (seed: number): Promise<string> => {
+      const { cloud, provider, advance } = testCloud({
+        random: new SeededRandom(seed),
+        listing: { lagMs: [0, 60_000] },
+        spot: { meanReclaimMs: HOUR },
+        billing: { firstHourFreeOnReclaim: true },
+      });
+      for (let i = 0; i < 30; i += 1) {
+        cloud.faults.next("create", i % 7 === 0 ? "reply-lost" : undefined);
+        await buyOne(provider, "spot", { id: `i${i}` }).catch(() => undefined);
+        await advance(120_000);
+        await provider.find({ stateId: "state1" });
+      }
+      await advance(10 * HOUR);
+      return JSON.stringify([cloud.events, [...cloud.machines()], cloud.invoice()]);
+    };
+    expect(await history(1)).toBe(await history(1));
+    expect(await history(1)).not.toBe(await history(2));
+  });
+
+  it("keeps as many events as it was told to, and tells a listener of all", async () => {
+    const told: string[] = [];
+    const { cloud, provider } = testCloud({ keepEvents: 5, onEvent: (event) => void told.push(event.kind) });
+    for (let i = 0; i < 50; i += 1) await provider.identity();
+    expect(cloud.events.length).toBeLessThan(10);
+    expect(told).toHaveLength(50);
+    expect(cloud.counts.identity).toBe(50);
   });
 });

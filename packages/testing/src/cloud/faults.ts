@@ -28,7 +28,8 @@ export type CloudOp =
  * (create: no capacity), "down" (503), "raw" (an error that is no RunctlError), "hang" (no answer, ever).
  * After it, all is applied: "reply-lost", "error-after-effect" (500), "raw-after-effect", "hang-applied", "late" (the answer comes
  * `ms` later), "twice" (delivered two times), "partial-tags" (create, tag: only some tags were set).
- * Else: "applied-late" (no answer; the effect comes `ms` later), "lie" (says yes, does nothing), "incomplete" (find: a part is
+ * Else: "applied-late" (no answer; the effect comes `ms` later), "lie" (says yes, does nothing; not for
+ * create, find and host), "incomplete" (find: a part is
  * missing and the answer says so).
  */
 export type FaultKind =
@@ -114,6 +115,11 @@ export class FaultScript {
     this.#next.clear();
     this.#always.clear();
     this.#rules.clear();
+  }
+
+  /** Whether the next call of `op` would lack a permission. Takes nothing from the script; rules are not asked. */
+  denies(op: CloudOp): boolean {
+    return detail(this.#next.get(op)?.[0] ?? this.#always.get(op))?.kind === "permission";
   }
 
   /** The fault of this call, taken from the script. */
