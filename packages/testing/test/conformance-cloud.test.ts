@@ -25,8 +25,6 @@ for (const [name, proven, options] of CLOUDS) {
       ...(name === "as Lyceum"
         ? { "manifest-methods": "the offers of a cloud without a guard say that their machines can end themselves" }
         : {}),
-      "errors-foreign-ref": "the cloud's client does not look at the kind of a ref",
-      "access-doctor": "the cloud's doctor does not know of scripted permissions",
     },
     onReport: (report) => {
       expect(report.class).toMatchObject({ class: proven, declared: proven, against: [] });
