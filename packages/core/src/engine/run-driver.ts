@@ -6,8 +6,7 @@ import type { EngineContext } from "./context.ts";
 import { decide } from "./decide.ts";
 import { isSettled } from "./decide-end.ts";
 import type { DriverPort } from "./driver-port.ts";
-import { execute } from "./execute.ts";
-import { errorText, failureRecord } from "./failure.ts";
+import { Flights, StaleDecision } from "./flights.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { DriverStopped, LogWriter } from "./log-writer.ts";
 import { hasBeenRefused, usesSlot } from "./project-slots.ts";
@@ -17,35 +16,8 @@ import { liveMachines, openAttempt, type RunState } from "./run-state.ts";
 import { startStanding } from "./standing.ts";
 import { SteadyNow } from "./steady-now.ts";
 
-/** A decision was made on an old version of the log: it is dropped and made anew. */
-class StaleDecision extends Error {}
-
-const FIRST_PAUSE_MS = 500;
-const MAX_PAUSE_MS = 30_000;
-/** A command that succeeded and changed nothing is not repeated at once. */
-const IDLE_PAUSE_MS = 1_000;
-
 const OPERATIONS = ["staging", "dependencies", "image", "volume", "transfer"] as const;
 const UNITS = ["bytes", "files", "steps", "lines"] as const;
-
-/** A command that failed this often is made known as an alarm, and tried on. */
-const ALARM_AFTER = 3;
-const TROUBLE: Partial<Record<Command["do"], string>> = {
-  buy: "Choosing a machine",
-  create: "Buying a machine",
-  "plan-attempt": "Planning the attempt",
-  "start-host": "Starting the host agent",
-  control: "Telling the host",
-  conclude: "Reading the end of an attempt",
-  machine: "Ending or stopping the machine",
-  prune: "Removing old checkpoints",
-};
-
-interface Work {
-  running: boolean;
-  failures: number;
-  notBefore: number;
-}
 
 /**
  * Drives one run: asks `decide`, carries out commands, appends what happened, asks again. All effects pass its gate: once closed,
@@ -58,9 +30,8 @@ export class RunDriver implements DriverPort {
   readonly recordedHere = new Set<string>();
   /** Aborted when the driver stops: every wait inside it ends. */
   readonly #closing = new AbortController();
-  readonly #work = new Map<string, Work>();
   readonly #standing = new Map<string, () => void>();
-  readonly #flights = new Set<Promise<void>>();
+  readonly #flights: Flights;
   readonly #listeners = new Set<() => void>();
   readonly #log: LogWriter;
   readonly #time: SteadyNow;
@@ -74,6 +45,7 @@ export class RunDriver implements DriverPort {
   constructor(context: EngineContext, state: RunState) {
     this.context = context;
     this.runId = state.runId;
+    this.#flights = new Flights(this, () => this.wake());
     this.#time = new SteadyNow(context.clock, Date.parse(state.lastEventAt));
     this.#log = new LogWriter(context, state, this.#closing, () => {
       for (const listener of [...this.#listeners]) listener();
@@ -111,7 +83,7 @@ export class RunDriver implements DriverPort {
     this.#closing.abort(new DriverStopped("closed"));
     this.wake();
     await this.#done?.catch(() => undefined);
-    await Promise.allSettled([...this.#flights]);
+    await this.#flights.landed();
     await this.#log.idle();
   }
 
@@ -148,7 +120,7 @@ export class RunDriver implements DriverPort {
   }
 
   isInFlight(prefix: string): boolean {
-    return [...this.#work].some(([key, work]) => work.running && key.startsWith(prefix));
+    return this.#flights.isRunningWith(prefix);
   }
 
   /** @throws DriverStopped once the driver is closed or its lease is gone; renews a lease that grew doubtful. Call before every effect. */
@@ -213,7 +185,7 @@ export class RunDriver implements DriverPort {
     let asked = false;
     const mayBuy = (): boolean => {
       asked = true;
-      const hunting = hasBeenRefused(this.state) || (this.#work.get("buy")?.failures ?? 0) > 0;
+      const hunting = hasBeenRefused(this.state) || this.#flights.failuresOf("buy") > 0;
       return !this.#handingOver && slots.ask({ runId: this.runId, createdAt: this.state.createdAt, isHunting: hunting }, wake);
     };
     try {
@@ -228,14 +200,14 @@ export class RunDriver implements DriverPort {
           get mayBuy() {
             return mayBuy();
           },
-          inFlight: (key) => this.#work.get(key)?.running === true,
+          inFlight: (key) => this.#flights.isRunning(key),
         });
         const commands = this.#handingOver ? decision.commands.filter((command) => command.do !== "buy") : decision.commands;
         // Who no longer asks is no longer in the queue.
         if (!asked) slots.leave(this.runId);
         this.#quiet = commands.every(isStanding);
         this.#reconcileStanding(commands);
-        const retryAt = this.#startAll(commands);
+        const retryAt = this.#time.now() + this.#flights.start(commands);
         if (commands.length === 0 && decision.wakeAt === undefined && this.#flights.size === 0 && this.state.ended !== undefined) break;
         await this.#idle(Math.min(decision.wakeAt ?? Number.POSITIVE_INFINITY, retryAt));
       }
@@ -265,81 +237,6 @@ export class RunDriver implements DriverPort {
     for (const [key, command] of wanted) {
       if (!this.#standing.has(key)) this.#standing.set(key, startStanding(this, command));
     }
-  }
-
-  /** Starts what is not in flight; returns when the earliest paused command may be tried again. */
-  #startAll(commands: readonly Command[]): number {
-    // Pauses are durations: the wall clock may jump.
-    const now = this.context.clock.monotonic();
-    let retryAt = Number.POSITIVE_INFINITY;
-    const wanted = new Set(commands.map((command) => command.key));
-    for (const [key, work] of this.#work) if (!work.running && !wanted.has(key)) this.#work.delete(key);
-    for (const command of commands) {
-      if (isStanding(command)) continue;
-      const work = this.#work.get(command.key) ?? { running: false, failures: 0, notBefore: 0 };
-      if (work.running) continue;
-      if (work.notBefore > now) {
-        retryAt = Math.min(retryAt, work.notBefore);
-        continue;
-      }
-      work.running = true;
-      this.#work.set(command.key, work);
-      const flight = this.#perform(command, work).finally(() => this.#flights.delete(flight));
-      this.#flights.add(flight);
-    }
-    // Whole milliseconds: what is left of a fraction would be a timer of 0 ms, again and again.
-    return this.#time.now() + Math.ceil(retryAt - now);
-  }
-
-  async #perform(command: Command, work: Work): Promise<void> {
-    const { clock, random, logger } = this.context;
-    const version = this.state.version;
-    try {
-      if (command.do === "append") {
-        // A process that slept decides on what it knew before: it takes its lease anew first, and then looks again.
-        await this.gate();
-        await this.decided(command.events, version);
-      } else await execute(this, command);
-      if (work.failures >= ALARM_AFTER) await this.#clearTrouble(command);
-      work.failures = 0;
-      if (this.state.version === version) work.notBefore = clock.monotonic() + IDLE_PAUSE_MS;
-    } catch (error) {
-      if (error instanceof StaleDecision) {
-        work.notBefore = 0;
-      } else if (!(error instanceof DriverStopped)) {
-        work.failures += 1;
-        if (work.failures === ALARM_AFTER) await this.#tellTrouble(command, error);
-        const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
-        work.notBefore = clock.monotonic() + pause;
-        logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, {
-          runId: this.runId,
-          error: errorText(error),
-          failures: work.failures,
-        });
-      }
-    } finally {
-      work.running = false;
-      this.wake();
-    }
-  }
-
-  /** What fails again and again must not do so in silence: somebody may be able to mend it while it is tried. */
-  async #tellTrouble(command: Command, error: unknown): Promise<void> {
-    const id = `retrying/${command.do}`;
-    if (this.state.alarms.includes(id)) return;
-    const { what, why, fix } = failureRecord(error);
-    await this.fact({
-      type: "alarm",
-      id,
-      what: `${TROUBLE[command.do] ?? command.do} has failed ${ALARM_AFTER} times: ${what}`,
-      why: `${why} It is tried again.`.trim(),
-      fix,
-    }).catch(() => undefined);
-  }
-
-  async #clearTrouble(command: Command): Promise<void> {
-    const id = `retrying/${command.do}`;
-    if (this.state.alarms.includes(id)) await this.fact({ type: "alarm-cleared", id });
   }
 
   async #idle(until: number): Promise<void> {
