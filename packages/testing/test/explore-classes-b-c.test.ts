@@ -16,11 +16,17 @@ describe("death at drawn boundaries, without a token", () => {
     ["B", "stop-and-cancel"],
     ["C", "on-demand"],
     ["C", "stop-and-cancel"],
-  ] as const)("P-01: class %s, %s: duplicates are few, found and ended; nothing else is broken", { timeout: 600_000 }, async (providerClass, name) => {
-    const report = await explore(scenarioNamed(name), caseRunner(), { providerClass, atMost: FEW });
-    const story = formatReport(report);
-    expect(report.broken, story).toEqual([]);
-    expect(report.duplicates.most, story).toBeLessThanOrEqual(MOST_DUPLICATES);
-    console.info(`class ${providerClass}, ${name}: at most ${report.duplicates.most} machine too many, for at most ${Math.round(report.duplicates.seconds)} s`);
-  });
+  ] as const)(
+    "P-01: class %s, %s: duplicates are few, found and ended; nothing else is broken",
+    { timeout: 600_000 },
+    async (providerClass, name) => {
+      const report = await explore(scenarioNamed(name), caseRunner(), { providerClass, atMost: FEW });
+      const story = formatReport(report);
+      expect(report.broken, story).toEqual([]);
+      expect(report.duplicates.most, story).toBeLessThanOrEqual(MOST_DUPLICATES);
+      console.info(
+        `class ${providerClass}, ${name}: at most ${report.duplicates.most} machine too many, for at most ${Math.round(report.duplicates.seconds)} s`,
+      );
+    },
+  );
 });

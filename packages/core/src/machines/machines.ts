@@ -109,8 +109,8 @@ export class Machines {
     };
     const known = (await this.#deps.tracker.get(formatRef(ref))) !== undefined;
     const provider = this.#provider(ref.provider);
-    if (known) await provider.terminate(ref);
-    else await endSurplus(this.#context, provider, { offers: [offer] }, [machine]);
+    if (known && machine.state !== "ended") await provider.terminate(ref);
+    else if (!known) await endSurplus(this.#context, provider, { offers: [offer] }, [machine]);
   }
 
   /** By text form or unambiguous native id; asks its provider for the state now. undefined: not in the ledger. */

@@ -12,7 +12,7 @@ function run(change: Partial<RunState> = {}): RunState {
 }
 
 function machine(id: string, change: Partial<MachineFacts> = {}): MachineFacts {
-  return { id, stateId: "s", runId: "r", createdAt: T0, billedUsd: 0, fingerprint: "", ...change };
+  return { id, stateId: "s", runId: "r", isFindable: true, createdAt: T0, billedUsd: 0, fingerprint: "", ...change };
 }
 
 function facts(change: Partial<AuditFacts>): AuditFacts {
@@ -57,6 +57,12 @@ describe("audit", () => {
       facts({ machines: [machine("m"), machine("x", { stateId: "other" }), machine("y", { stateId: undefined })], runs: [keeps] }),
     );
     expect(report).toMatchObject({ leakedSeconds: 0, ownerless: [] });
+  });
+
+  it("a machine that carries nothing of ours and is in no log can be found by nobody: counted apart", () => {
+    const bare = machine("m", { isFindable: false });
+    expect(audit(facts({ machines: [bare] }))).toMatchObject({ unfindable: 1, ownerless: [], leakedSeconds: 0, machineSeconds: 36_000 });
+    expect(audit(facts({ machines: [bare], runs: [inLog("m")] }))).toMatchObject({ unfindable: 0 });
   });
 
   it("trained twice, and two attempts at once", () => {

@@ -2,7 +2,7 @@ import { auditCheckpoints } from "./audit-checkpoints.ts";
 import { auditDuplicates } from "./audit-duplicates.ts";
 import { auditMoney } from "./audit-money.ts";
 import { auditTrainings } from "./audit-trainings.ts";
-import type { AuditFacts } from "./facts.ts";
+import type { AuditFacts, MachineFacts } from "./facts.ts";
 import { secondsBetween, wantedUntil } from "./owners.ts";
 import type { AuditReport } from "./report.ts";
 
@@ -19,7 +19,9 @@ const GUARD_MS = 50 * 60_000;
 /** Compares what the far side knows with what was promised. Pure. */
 export function audit(facts: AuditFacts, limits: AuditLimits = {}): AuditReport {
   const guardMs = limits.guardMs ?? GUARD_MS;
-  const ours = facts.machines.filter((machine) => machine.stateId === facts.stateId);
+  const bought = facts.machines.filter((machine) => machine.stateId === facts.stateId);
+  const isKnown = (machine: MachineFacts): boolean => facts.runs.some(({ state }) => machine.id in state.machines);
+  const ours = bought.filter((machine) => machine.isFindable || isKnown(machine));
   const leaks = ours.map((machine) => {
     const until = wantedUntil(machine, facts);
     const end = machine.endedAt ?? facts.now;
@@ -30,11 +32,12 @@ export function audit(facts: AuditFacts, limits: AuditLimits = {}): AuditReport 
     ownerless: leaks.filter(({ machine, until }) => machine.endedAt === undefined && until <= facts.now).map(({ machine }) => machine.id),
     ...auditTrainings(facts),
     ...auditDuplicates(facts),
+    unfindable: bought.length - ours.length,
     ...auditCheckpoints(facts),
     foreignTouched: foreignTouched(facts),
-    money: auditMoney(facts, limits.tolerance ?? 0.001),
+    money: auditMoney({ ...facts, machines: ours }, limits.tolerance ?? 0.001),
     machines: ours.length,
-    machineSeconds: ours.reduce((sum, machine) => sum + secondsBetween(machine.createdAt, machine.endedAt ?? facts.now), 0),
+    machineSeconds: bought.reduce((sum, machine) => sum + secondsBetween(machine.createdAt, machine.endedAt ?? facts.now), 0),
   };
 }
 

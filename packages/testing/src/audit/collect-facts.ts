@@ -81,6 +81,7 @@ function machinesOf(cloud: EmulatedCloud): MachineFacts[] {
       intentId: intent?.id ?? tags[TAGS.intent],
       stateId: tags[TAGS.state],
       runId: tags[TAGS.run],
+      isFindable: truth.tags[TAGS.state] !== undefined,
       createdAt: truth.createdAt,
       ...(truth.endedAt === undefined ? {} : { endedAt: truth.endedAt }),
       endedBy: truth.reason,

@@ -13,6 +13,8 @@ export interface MachineFacts {
   stateId?: string | undefined;
   runId?: string | undefined;
   createdAt: number;
+  /** It shows whose it is, by tags or by a name that carries them. False only where a provider cannot set them in the create call. */
+  isFindable: boolean;
   /** When billing ended for good; absent while it lives. */
   endedAt?: number | undefined;
   /** Who ended it, in the cloud's words: "client", "reclaim", "power-off", … */

@@ -10,6 +10,8 @@ export interface AuditReport {
   overlapSeconds: number;
   /** Machines beyond what their intents asked for. */
   duplicates: number;
+  /** Machines that were bought and carry nothing of ours: nobody can find them (class C). */
+  unfindable: number;
   /** How long the surplus machines lived, in seconds. */
   duplicateSeconds: number;
   /** Volumes beyond one an intent. */

@@ -41,6 +41,8 @@ export interface ExplorationReport {
   /** Machines beyond one an intent: over all cases, and in the worst one. */
   duplicates: { total: number; most: number; seconds: number };
   duplicateVolumes: { total: number; most: number };
+  /** Machines that nobody can find: over all cases, and in the worst one. 0 but for class C. */
+  unfindable: { total: number; most: number };
   checkpointsLost: number;
   stepsThrownAway: number;
   foreignTouched: number;
@@ -74,6 +76,7 @@ export class ReportBuilder {
       overlapSeconds: 0,
       duplicates: { total: 0, most: 0, seconds: 0 },
       duplicateVolumes: { total: 0, most: 0 },
+      unfindable: { total: 0, most: 0 },
       checkpointsLost: 0,
       stepsThrownAway: 0,
       foreignTouched: 0,
@@ -109,6 +112,8 @@ export class ReportBuilder {
     report.duplicates.seconds = Math.max(report.duplicates.seconds, audit.duplicateSeconds);
     report.duplicateVolumes.total += audit.duplicateVolumes;
     report.duplicateVolumes.most = Math.max(report.duplicateVolumes.most, audit.duplicateVolumes);
+    report.unfindable.total += audit.unfindable;
+    report.unfindable.most = Math.max(report.unfindable.most, audit.unfindable);
     report.checkpointsLost += audit.checkpointsLost.length;
     report.stepsThrownAway += audit.stepsThrownAway;
     report.foreignTouched += audit.foreignTouched.length;
@@ -139,7 +144,7 @@ export function formatReport(report: ExplorationReport): string {
     `${report.scenario} (${report.title}), class ${report.providerClass}, seed ${report.seed}`,
     `  boundaries ${report.boundariesCovered} of ${report.boundaries}; ${all} cases: ${cases.join(", ")}`,
     `  leaked beyond the guard ${whole(report.leakedSeconds)} s; trained twice ${report.trainedTwice}; at once ${whole(report.overlapSeconds)} s; good checkpoints lost ${report.checkpointsLost}; steps thrown away ${report.stepsThrownAway}; foreign touched ${report.foreignTouched}`,
-    `  duplicates ${report.duplicates.total}, at most ${report.duplicates.most} in a case, for at most ${whole(report.duplicates.seconds)} s; volumes ${report.duplicateVolumes.total}`,
+    `  duplicates ${report.duplicates.total}, at most ${report.duplicates.most} in a case, for at most ${whole(report.duplicates.seconds)} s; volumes ${report.duplicateVolumes.total}; without a trace of ours ${report.unfindable.total}, at most ${report.unfindable.most} in a case`,
     `  ledger against invoice: ${(report.worstObservedShare * 100).toFixed(3)} % at worst where observed; ${report.incomplete} marked incomplete; ${report.unledgered} in no ledger`,
     `  extra machine time ${whole(report.extraMachineSeconds.mean)} s in the mean, ${whole(report.extraMachineSeconds.most)} s at most; converged in ${whole(report.convergeMs.mean / 1000)} s in the mean, ${whole(report.convergeMs.most / 1000)} s at most`,
   ];

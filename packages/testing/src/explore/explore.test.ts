@@ -14,6 +14,7 @@ const CLEAN: AuditReport = {
   trainedTwice: 0,
   overlapSeconds: 0,
   duplicates: 0,
+  unfindable: 0,
   duplicateSeconds: 0,
   duplicateVolumes: 0,
   checkpointsLost: [],

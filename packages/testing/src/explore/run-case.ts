@@ -223,7 +223,7 @@ class CaseRun {
     for (const machine of facts.machines) {
       if (machine.stateId !== facts.stateId || machine.endedAt !== undefined || machine.runId === undefined || known.has(machine.id))
         continue;
-      if (told.some((id) => id.includes(machine.id))) continue;
+      if (!machine.isFindable || told.some((id) => id.includes(machine.id))) continue;
       const isOpen = facts.runs.some(({ state }) =>
         ["recorded", "ambiguous"].includes(state.intents[machine.intentId ?? ""]?.status ?? ""),
       );
@@ -265,11 +265,15 @@ class CaseRun {
       await world.clock.advance(SETTLE_MS);
     }
     const auditor = world.controller();
-    const ledger = await world.run(auditor.runctl.resources.list({ showEnded: true }));
+    const seen = await world.run(auditor.runctl.resources.list({ showEnded: true }));
+    // Runs keep their own ledger. What was made alone is looked after by whoever asks for costs, so that is asked first.
+    await world.run(auditor.runctl.resources.refreshCosts());
+    const refreshed = await world.run(auditor.runctl.resources.list({ showEnded: true }));
+    const ledger = [...seen.filter((record) => record.runId !== undefined), ...refreshed.filter((record) => record.runId === undefined)];
     auditor.kill();
     const facts = this.#facts(foreignBefore, ledger);
     const report = audit(facts);
-    this.#broken.push(...brokenPromises(report, facts, this.#case.providerClass, this.#scenario));
+    this.#broken.push(...brokenPromises(report, facts, this.#case.providerClass, this.#scenario, this.#faults));
     if (second !== undefined) {
       const run = collectFacts(this.#view(), { state: second.state, clients: new Set(), ledger: [], foreignBefore: new Map() }).runs[0]
         ?.state;
@@ -298,7 +302,7 @@ class CaseRun {
 
   #view(): Parameters<typeof collectFacts>[0] {
     const { clouds, store, hosts, clock } = this.#world;
-    return { clouds, store, hosts, now: () => clock.now() };
+    return { clouds, store, hosts, now: () => clouds[0]?.time.now() ?? clock.now() };
   }
 
   #end(): { alive: string[]; volumes: string[] } {

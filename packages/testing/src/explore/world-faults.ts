@@ -12,6 +12,8 @@ export interface WorldFault {
   readonly cloud?: EmulatedCloudOptions | undefined;
   /** Set up before the program starts. */
   arrange?(world: { clouds: readonly EmulatedCloud[]; clock: VirtualClock }): void;
+  /** The wall clock jumps. */
+  readonly jumps?: boolean | undefined;
   /** The program's first process dies at this port call, applied. */
   readonly killAt?: number | undefined;
 }
@@ -40,6 +42,7 @@ const MAKERS: readonly Maker[] = [
     const ms = random.pick([-3_600_000, -60_000, 60_000, 3_600_000]);
     return {
       label: `the wall clock jumps ${ms / 1000} s after ${at / 1000} s`,
+      jumps: true,
       arrange: ({ clock }) => void clock.timer(at, () => clock.jump(ms)),
     };
   },

@@ -6,7 +6,8 @@ export const stopAndCancel: Scenario = {
   name: "stop-and-cancel",
   title: "stop and cancel while provisioning",
   cloud: { ...SMALL_CLOUD, transitions: { pendingMs: 40_000, endingMs: 3_000 }, latencyMs: { create: 4_000 } },
-  job: { steps: 6, stepSeconds: 10, saveEverySteps: 3 },
+  // Longer than any recovery: neither run may be over before it is asked to end.
+  job: { steps: 600, stepSeconds: 10, saveEverySteps: 3 },
   async program({ runctl, spec, sleep }) {
     const stopped = await runctl.train(spec({ key: "stopped" }));
     const cancelled = await runctl.train(spec({ key: "cancelled" }));
