@@ -55,6 +55,7 @@ describe("runctl-conformance, fed nonsense, says what is wrong and ends with 2",
     ["a module that exports a number", ["./number.mjs"], /exports a number/],
     ["a module that exports something else", ["./other.mjs"], /exports an object with hello/],
     ["options that are not known", ["./typo.mjs"], /not known: limit\./],
+    ["a module that would go live by itself", ["./live.mjs"], /not known: live\./],
     ["--live without a cap", ["./good.mjs", "--live"], /--live needs --spend-cap/],
     ["a cap that is no amount", ["./good.mjs", "--live", "--spend-cap", "lots"], /not "lots"/],
     ["a negative cap", ["./good.mjs", "--live", "--spend-cap=-5"], /above 0/],
@@ -70,6 +71,7 @@ describe("runctl-conformance, fed nonsense, says what is wrong and ends with 2",
     file("number.mjs", "export default 42;");
     file("other.mjs", "export const hello = 1;");
     file("typo.mjs", `${STUB}export default { factory: () => stub(), limit: {} };`);
+    file("live.mjs", `${STUB}export default { factory: () => stub(), live: { spendCap: 99 } };`);
     file("money.mjs", `${STUB}export default { factory: () => stub(), costsMoney: true };`);
     file("data.json", "{}");
     const { code, out, err } = await cli(...argv);

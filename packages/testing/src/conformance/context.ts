@@ -280,7 +280,7 @@ export class ConformanceContext {
 
   /** Keeps a figure for the report, in milliseconds; the largest of a name counts. */
   measure(name: string, ms: number): void {
-    this.#measure(name, Math.round(ms));
+    this.#measure(name, ms);
   }
 
   /** Takes away faults that were not met. */

@@ -6,7 +6,7 @@ import { ConfigurationError, type TrainingProvider } from "@runctl/core/provider
 import type { ConformanceOptions, ProviderFactory } from "./options.ts";
 
 /** What a module for `runctl-conformance` says of its provider. */
-export interface ConformanceModule extends ConformanceOptions {
+export interface ConformanceModule extends Omit<ConformanceOptions, "live"> {
   /** Makes a fresh subject for each case. */
   factory: ProviderFactory;
   /** Every purchase is real: refused without `--live --spend-cap`. */
@@ -92,20 +92,7 @@ function subjectOf(found: unknown, file: string): ConformanceModule {
   });
 }
 
-const KNOWN = [
-  "factory",
-  "costsMoney",
-  "hooks",
-  "request",
-  "intent",
-  "live",
-  "limits",
-  "only",
-  "excuse",
-  "recording",
-  "runtimes",
-  "random",
-];
+const KNOWN = ["factory", "costsMoney", "hooks", "request", "intent", "limits", "only", "excuse", "recording", "runtimes", "random"];
 
 function checked(found: ConformanceModule, file: string): ConformanceModule {
   // The namespace of a module has its other exports, too.

@@ -78,7 +78,7 @@ export class ProviderSuite {
         random: this.#options.random ?? systemRandom,
         stateId: this.#stateId,
         observations: this.#observations,
-        measure: (name, value) => this.#measures.set(name, Math.max(value, this.#measures.get(name) ?? 0)),
+        measure: (name, value) => this.#measures.set(name, Math.max(Math.round(value), this.#measures.get(name) ?? 0)),
       });
       const drive = subject.drive ?? ((work) => work);
       const guarded = watchExit(() => this.#observations.push({ caseId: one.id, operation: "process.exit", args: [], ok: true }));
