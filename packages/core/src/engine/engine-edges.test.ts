@@ -54,7 +54,7 @@ describe("the engine, at the edges", () => {
 
   it("what fails again and again is made known, and the alarm goes when it works", async () => {
     const bed = new EngineBed();
-    bed.host.faults.start = 4;
+    bed.host.faults.start = 14;
     const engine = await bed.engine();
     const runId = await bed.start(engine);
     const state = await bed.until(runId, (each) => each.ended !== undefined);
@@ -62,6 +62,16 @@ describe("the engine, at the edges", () => {
     const types = await bed.eventTypes(runId);
     expect(types.filter((type) => type === "alarm" || type === "alarm-cleared")).toEqual(["alarm", "alarm-cleared"]);
     expect(types.indexOf("alarm")).toBeLessThan(types.indexOf("attempt-armed"));
+    await engine.close(0);
+  });
+
+  it("a host that boots is no trouble: it does not answer for a while, and nobody is alarmed", async () => {
+    const bed = new EngineBed();
+    bed.host.faults.start = 7;
+    const engine = await bed.engine();
+    const runId = await bed.start(engine);
+    await bed.until(runId, (each) => each.ended !== undefined);
+    expect((await bed.eventTypes(runId)).filter((type) => type === "alarm")).toEqual([]);
     await engine.close(0);
   });
 

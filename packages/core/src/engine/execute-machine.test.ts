@@ -30,6 +30,21 @@ describe("ending a machine", () => {
     expect((await bed.eventTypes(runId)).filter((type) => type === "alarm")).toEqual([]);
   });
 
+  it("one whose end shows late, as listings may be, is asked again and raises no alarm", async () => {
+    const bed = new EngineBed();
+    bed.provider.terminate = async (ref) => {
+      bed.cloud.calls.push("terminate");
+      bed.clock.timer(45_000, () => bed.cloud.set(ref.id, "ended"));
+    };
+    const engine = await bed.engine();
+    opened.push(engine);
+    const runId = await bed.start(engine);
+    const run = await bed.until(runId, (state) => state.ended !== undefined && Object.values(state.machines).every((one) => one.endedAt));
+    expect(run.ended?.status).toBe("succeeded");
+    expect(bed.cloud.calls.filter((call) => call === "terminate").length).toBeGreaterThan(1);
+    expect((await bed.eventTypes(runId)).filter((type) => type === "alarm")).toEqual([]);
+  });
+
   it("P-05 one that never gets there is asked again, and an alarm is raised", async () => {
     const bed = new EngineBed();
     slowToEnd(bed, 10 * 3600);

@@ -14,7 +14,8 @@ const CALL_LIMIT_MS = 120_000;
 const UNDER_WAY_MS = 300_000;
 const UNDER_WAY = { terminate: "ending", stop: "stopping", start: "pending" } as const;
 const DONE = { terminate: "terminated", stop: "stopped", start: "started" } as const;
-const tries = new WeakMap<DriverPort, Map<string, number>>();
+const DEFAULT_SETTLE_MS = 60_000;
+const tries = new WeakMap<DriverPort, Map<string, { count: number; since: number }>>();
 
 /**
  * Ends, stops or starts a machine: the wish is durable first, then the call, then we look until it is so. A delete that lies is
@@ -36,7 +37,7 @@ export async function endMachine(driver: DriverPort, machineId: string, action: 
   try {
     await within(clock, CALL_LIMIT_MS, `${provider.name}.${action}`, ask(provider, record.machine.ref, action));
   } catch (error) {
-    await raiseAlarm(driver, machineId, action);
+    await raiseAlarm(driver, machineId, action, provider.capabilities.settleMs);
     throw error;
   }
   const poller = pollers.of(provider.name);
@@ -56,7 +57,7 @@ export async function endMachine(driver: DriverPort, machineId: string, action: 
     // Where a listing is never late, the second one may follow the first at once.
     if (look > 0 || provider.capabilities.settleMs !== 0) await sleep(clock, Math.min(pollMs, 50 * 2 ** look), driver.signal);
   }
-  await raiseAlarm(driver, machineId, action);
+  await raiseAlarm(driver, machineId, action, provider.capabilities.settleMs);
   // Not done yet: asked again, with growing pauses.
   throw new TimeoutError({ what: `${machineId} was asked to ${action} and is not seen to be ${DONE[action]} yet.` });
 }
@@ -68,18 +69,22 @@ async function ask(provider: TrainingProvider, ref: ResourceRef, action: "termin
 }
 
 function countTry(driver: DriverPort, machineId: string): void {
-  const counts = tries.get(driver) ?? new Map<string, number>();
-  counts.set(machineId, (counts.get(machineId) ?? 0) + 1);
+  const counts = tries.get(driver) ?? new Map<string, { count: number; since: number }>();
+  const known = counts.get(machineId) ?? { count: 0, since: driver.context.clock.monotonic() };
+  counts.set(machineId, { ...known, count: known.count + 1 });
   tries.set(driver, counts);
 }
 
-async function raiseAlarm(driver: DriverPort, machineId: string, action: keyof typeof DONE): Promise<void> {
+/** Not before a listing must show it: one that lags is no trouble. */
+async function raiseAlarm(driver: DriverPort, machineId: string, action: keyof typeof DONE, settleMs = DEFAULT_SETTLE_MS): Promise<void> {
   const id = `not-${DONE[action]}/${machineId}`;
-  if ((tries.get(driver)?.get(machineId) ?? 0) < ALARM_AFTER || driver.state.alarms.includes(id)) return;
+  const tried = tries.get(driver)?.get(machineId);
+  if (tried === undefined || tried.count < ALARM_AFTER || driver.context.clock.monotonic() - tried.since < settleMs) return;
+  if (driver.state.alarms.includes(id)) return;
   await driver.fact({
     type: "alarm",
     id,
-    what: `${machineId} was asked to ${action} ${ALARM_AFTER} times and is still there.`,
+    what: `${machineId} was asked to ${action} ${tried.count} times and is still there.`,
     why: "Until the provider says it is gone it is counted as costing money; its guardian's limit still holds.",
     fix: ["Look at the provider's console.", "Keep a process driving: it goes on asking."],
   });

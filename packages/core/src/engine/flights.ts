@@ -14,6 +14,8 @@ const IDLE_PAUSE_MS = 1_000;
 
 /** A command that failed this often is made known as an alarm, and tried on. */
 const ALARM_AFTER = 3;
+/** And for so long: a machine takes its time to boot, and a listing to show that it ended. Others are no trouble by nature. */
+const PATIENCE_MS: Partial<Record<Command["do"], number>> = { "start-host": 120_000, machine: 60_000 };
 const TROUBLE: Partial<Record<Command["do"], string>> = {
   buy: "Choosing a machine",
   create: "Buying a machine",
@@ -28,6 +30,8 @@ const TROUBLE: Partial<Record<Command["do"], string>> = {
 interface Work {
   running: boolean;
   failures: number;
+  /** Monotonic milliseconds of the first of them. */
+  failingSince: number;
   notBefore: number;
 }
 
@@ -72,7 +76,7 @@ export class Flights {
     for (const [key, work] of this.#work) if (!work.running && !wanted.has(key)) this.#work.delete(key);
     for (const command of commands) {
       if (isStanding(command)) continue;
-      const work = this.#work.get(command.key) ?? { running: false, failures: 0, notBefore: 0 };
+      const work = this.#work.get(command.key) ?? { running: false, failures: 0, failingSince: 0, notBefore: 0 };
       if (work.running) continue;
       if (work.notBefore > now) {
         retryAt = Math.min(retryAt, work.notBefore);
@@ -109,8 +113,10 @@ export class Flights {
       if (error instanceof StaleDecision) {
         work.notBefore = 0;
       } else if (!(error instanceof DriverStopped)) {
+        if (work.failures === 0) work.failingSince = clock.monotonic();
         work.failures += 1;
-        if (work.failures === ALARM_AFTER) await this.#tellTrouble(command, error);
+        const lasts = clock.monotonic() - work.failingSince >= (PATIENCE_MS[command.do] ?? 0);
+        if (work.failures >= ALARM_AFTER && lasts) await this.#tellTrouble(command, error, work.failures);
         const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (work.failures - 1)) * (0.5 + random.next() / 2);
         work.notBefore = clock.monotonic() + pause;
         logger.warn?.(`${command.do} failed, trying again in ${Math.round(pause)} ms`, {
@@ -126,7 +132,7 @@ export class Flights {
   }
 
   /** What fails again and again must not do so in silence: somebody may be able to mend it while it is tried. */
-  async #tellTrouble(command: Command, error: unknown): Promise<void> {
+  async #tellTrouble(command: Command, error: unknown, failures: number): Promise<void> {
     const id = `retrying/${command.do}`;
     if (this.#driver.state.alarms.includes(id)) return;
     const { what, why, fix } = failureRecord(error);
@@ -134,7 +140,7 @@ export class Flights {
       .fact({
         type: "alarm",
         id,
-        what: `${TROUBLE[command.do] ?? command.do} has failed ${ALARM_AFTER} times: ${what}`,
+        what: `${TROUBLE[command.do] ?? command.do} has failed ${failures} times: ${what}`,
         why: `${why} It is tried again.`.trim(),
         fix,
       })
