@@ -39,8 +39,9 @@ export class Gate {
   readonly #death: Promise<void>;
   #died: () => void = () => undefined;
   #isDead = false;
-  #applying = 0;
   #calls = 0;
+  /** Effects that are being carried out although the process is dead. */
+  #posthumous = 0;
 
   constructor(
     name: string,
@@ -103,8 +104,8 @@ export class Gate {
 
   /** A place between two steps of one call: the process can die here, with the first step done and the second not. */
   async between(port: Boundary["port"], op: string, what: string): Promise<void> {
-    // Of a call that is to take effect, all of it does.
-    if (this.#isDead && this.#applying > 0) return;
+    // What is carried out for a dead process is carried out whole.
+    if (this.#isDead && this.#posthumous > 0) return;
     await this.call(port, op, what, false, () => Promise.resolve());
   }
 
@@ -149,8 +150,7 @@ export class Gate {
     }
     if (plan.variant === "applied") {
       // Sent while the process still lives; what comes back finds nobody.
-      this.#applying += 1;
-      const done = started(effect);
+      const done = this.#posthumously(effect);
       this.#end();
       const over = (): void => {
         this.#listener.onEffect(boundary);
@@ -159,15 +159,18 @@ export class Gate {
       done.then(over, over);
       return never();
     }
-    if (plan.variant === "late") {
-      const apply = (): Promise<T> => {
-        this.#applying += 1;
-        return effect();
-      };
-      this.#listener.onLate({ boundary, apply });
-    }
+    if (plan.variant === "late") this.#listener.onLate({ boundary, apply: () => this.#posthumously(effect) });
     this.kill();
     return never();
+  }
+
+  async #posthumously<T>(effect: () => Promise<T>): Promise<T> {
+    this.#posthumous += 1;
+    try {
+      return await effect();
+    } finally {
+      this.#posthumous -= 1;
+    }
   }
 
   #carryOut<T>(boundary: Boundary, effect: () => Promise<T>): Promise<T> {

@@ -15,7 +15,7 @@ interface Stream {
 export class WorldState implements StateStore {
   readonly kind = "memory";
   readonly #streams = new Map<string, Stream>();
-  readonly #beats = new Map<string, string>();
+  readonly #beats = new Map<string, SessionBeat>();
   readonly #watchers = new Set<(stream: string) => void>();
   #id: string;
 
@@ -104,11 +104,11 @@ export class WorldState implements StateStore {
   }
 
   async beat(beat: SessionBeat): Promise<void> {
-    this.#beats.set(beat.session, JSON.stringify(beat));
+    this.#beats.set(beat.session, { ...beat });
   }
 
   async beats(): Promise<SessionBeat[]> {
-    return [...this.#beats.values()].map((text) => JSON.parse(text) as SessionBeat);
+    return [...this.#beats.values()].map((beat) => ({ ...beat }));
   }
 
   async endSession(session: string): Promise<void> {
