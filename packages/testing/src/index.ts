@@ -1,5 +1,18 @@
 // The public names of @runctl/testing.
 
+// The audit: what the far side knows against what was promised.
+export { type AuditLimits, audit } from "./audit/audit.ts";
+export { type AuditedState, type AuditedWorld, collectFacts, fingerprints } from "./audit/collect-facts.ts";
+export type {
+  AuditFacts,
+  CheckpointFacts,
+  MachineFacts,
+  RunFacts,
+  TouchFacts,
+  TrainingFacts,
+  VolumeFacts,
+} from "./audit/facts.ts";
+export type { AuditReport, BrokenPromise, MoneyAudit } from "./audit/report.ts";
 export { ProcessClock } from "./clock/process-clock.ts";
 export { SeededRandom } from "./clock/seeded-random.ts";
 export { StuckError } from "./clock/stuck-error.ts";
@@ -54,6 +67,15 @@ export type {
 } from "./conformance/store-suite.ts";
 export { reportText } from "./conformance/table.ts";
 export { type TestProviderOptions, testProvider } from "./conformance/test-provider.ts";
+// The explorer: death at every boundary.
+export { SCENARIOS, scenarioNamed } from "./explore/all-scenarios.ts";
+export { type CaseStep, type ExplorerCase, formatCaseId, type KillVariant, parseCaseId } from "./explore/case-id.ts";
+export type { CaseResult, RunCase } from "./explore/case-result.ts";
+export type { TracePoint } from "./explore/enumerate.ts";
+export { type CaseKind, type ExplorationReport, formatReport, type Spread } from "./explore/exploration-report.ts";
+export { type ExploreOptions, explore, SAMPLE } from "./explore/explore.ts";
+export { caseRunner, replayCase } from "./explore/run-case.ts";
+export type { Scenario, ScenarioEnd, Stage } from "./explore/scenario.ts";
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
 export { ProcessHost, type ProcessHostOptions, type ProcessHosts, processHooks, processHost } from "./hosts/process-host.ts";
 export { simulatedHooks } from "./hosts/simulated-hooks.ts";
