@@ -54,7 +54,13 @@ export type { ConformanceLimits, ConformanceOptions, ProviderFactory, ProviderSu
 export { playback, recordingDrift } from "./conformance/playback.ts";
 export { providerCases } from "./conformance/provider-cases.ts";
 export { parseRecording, type Recording, recordingSchema, recordProvider } from "./conformance/recording.ts";
-export { type CaseResult, type ConformanceReport, type ProviderClass, parseReport, reportSchema } from "./conformance/report.ts";
+export {
+  type CaseResult as ConformanceCaseResult,
+  type ConformanceReport,
+  type ProviderClass,
+  parseReport,
+  reportSchema,
+} from "./conformance/report.ts";
 export { runConformance } from "./conformance/run-conformance.ts";
 export type { TestFunctions } from "./conformance/runner.ts";
 export { runStateStoreConformance, type StateStoreSubject, stateStoreCases, testStateStore } from "./conformance/state-store.ts";
