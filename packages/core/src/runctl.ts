@@ -18,7 +18,7 @@ import { loadRun, requireRun } from "./engine/run-log.ts";
 import type { Run, RunFilter, RunSummary } from "./engine/run-types.ts";
 import { startRun } from "./engine/start-run.ts";
 import { readStoreEvents } from "./engine/store-events.ts";
-import { AbortedError, ConfigurationError, ConflictError } from "./errors/kinds.ts";
+import { AbortedError, ConfigurationError, ConflictError, ValidationError } from "./errors/kinds.ts";
 import type { Cursor, RunctlEvent } from "./events/event-types.ts";
 import { Images } from "./images/images.ts";
 import { Machines } from "./machines/machines.ts";
@@ -153,6 +153,7 @@ export class Runctl implements AsyncDisposable {
   readonly runs: { list(filter?: RunFilter): AsyncIterable<RunSummary>; get(id: string): Promise<RunSummary | undefined> } = {
     list: (filter) => this.#listRuns(filter),
     get: async (id) => {
+      this.#mustBeOpen();
       const engine = await this.#parts.engine();
       return (await loadRun(engine.context.state, id)) === undefined ? undefined : new RunHandle(engine, id).status();
     },
@@ -160,11 +161,13 @@ export class Runctl implements AsyncDisposable {
 
   /** The ledger of everything billable. */
   get resources(): ResourceTracker {
+    this.#mustBeOpen();
     return this.#parts.tracker;
   }
 
   /** Deleting, safely: plan, look, apply. */
   get cleanup(): CleanupSafety {
+    this.#mustBeOpen();
     const { options, state, registry } = this.#parts;
     this.#cleanup ??= new CleanupSafety({
       providers: registry,
@@ -181,6 +184,7 @@ export class Runctl implements AsyncDisposable {
 
   /** Machines of every provider: created alone, or by runs. */
   get machines(): Machines {
+    this.#mustBeOpen();
     const { options, state, registry } = this.#parts;
     this.#machines ??= new Machines({
       providers: registry,
@@ -203,6 +207,7 @@ export class Runctl implements AsyncDisposable {
   }
 
   get costs(): Costs {
+    this.#mustBeOpen();
     this.#costs ??= new Costs({
       sources: [this.#parts.runLedger, this.resources],
       clock: this.#parts.options.clock,
@@ -212,16 +217,19 @@ export class Runctl implements AsyncDisposable {
   }
 
   get checkpoints(): Checkpoints {
+    this.#mustBeOpen();
     this.#checkpoints ??= createCheckpoints({ store: (uri) => this.#parts.stores.storeOf(uri), clock: this.#parts.options.clock });
     return this.#checkpoints;
   }
 
   get storage(): Storage {
+    this.#mustBeOpen();
     this.#storage ??= createStorage({ stores: this.#parts.stores, base: this.#parts.options.cwd, clock: this.#parts.options.clock });
     return this.#storage;
   }
 
   get volumes(): Volumes {
+    this.#mustBeOpen();
     const { options, state, registry } = this.#parts;
     this.#volumes ??= new Volumes({
       providers: registry.all(),
@@ -235,6 +243,7 @@ export class Runctl implements AsyncDisposable {
   }
 
   get images(): Images {
+    this.#mustBeOpen();
     this.#images ??= new Images(this.#parts.registry.all());
     return this.#images;
   }
@@ -247,8 +256,18 @@ export class Runctl implements AsyncDisposable {
     yield* readStoreEvents(engine.context, engine.view(""), { after: options.after, signal: AbortSignal.any(signals) });
   }
 
-  /** Live events of this process. The returned function unsubscribes. A throwing listener breaks nothing. */
+  /**
+   * Live events of this process. The returned function unsubscribes. A throwing listener breaks nothing.
+   * @throws ValidationError for a listener that is no function.
+   */
   on<K extends RunctlEvent["type"]>(type: K, listener: (event: Extract<RunctlEvent, { type: K }>) => void): () => void {
+    this.#mustBeOpen();
+    if (typeof listener !== "function") {
+      throw new ValidationError({
+        what: `The listener for "${String(type)}" must be a function, not ${listener === null ? "null" : typeof listener}.`,
+        fix: ['For example runctl.on("alarm", (event) => console.warn(event.what)).'],
+      });
+    }
     return this.#parts.bus.on(type, listener);
   }
 

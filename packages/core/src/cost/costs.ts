@@ -46,9 +46,11 @@ export class Costs {
    * @throws ValidationError for an unknown grouping or an unreadable time.
    */
   async report(query: { by: CostGrouping; from?: string | undefined; to?: string | undefined }): Promise<CostReport> {
-    if (!GROUPINGS.includes(query.by)) {
+    // Callers without a compiler pass nothing, or anything.
+    const by: unknown = (query as { by?: unknown } | undefined | null)?.by;
+    if (!GROUPINGS.some((grouping) => grouping === by)) {
       throw new ValidationError({
-        what: `by must be one of ${GROUPINGS.join(", ")}, not ${JSON.stringify(query.by)}.`,
+        what: `by must be one of ${GROUPINGS.join(", ")}, not ${JSON.stringify(by)}.`,
         fix: ['For example { by: "day" }.'],
       });
     }

@@ -64,17 +64,23 @@ function checkShape(options: unknown): void {
   if (parsed.data.defaults !== undefined) checkDefaults(parsed.data.defaults, "defaults");
   const given = options as Record<string, unknown>;
   const types: Array<[string, string, (value: unknown) => boolean]> = [
-    ["state", 'a state store, such as fileState(".runctl")', isObject],
+    ["state", 'a state store, such as fileState(".runctl")', (value) => hasMethods(value, ["append", "read", "list", "stateId"])],
     ["stores", "an array of object stores", Array.isArray],
     ["resolveSecret", "a function", (value) => typeof value === "function"],
-    ["logger", "an object with any of debug, info, warn, error", isObject],
-    ["clock", "a Clock", isObject],
-    ["random", "a Random", isObject],
+    ["logger", "an object with any of the methods debug, info, warn, error", isLogger],
+    ["clock", "a Clock: now(), monotonic() and timer()", (value) => hasMethods(value, ["now", "monotonic", "timer"])],
+    ["random", "a Random: next() and bytes()", (value) => hasMethods(value, ["next", "bytes"])],
+    // A Date or a Map has no keys of its own: it would pass as "nothing given".
+    ...["limits", "budget", "thresholds", "defaults"].map((key): [string, string, (value: unknown) => boolean] => [
+      key,
+      "a plain object",
+      isPlain,
+    ]),
   ];
   for (const [key, takes, fits] of types) {
     if (given[key] !== undefined && !fits(given[key])) {
       throw new ConfigurationError({
-        what: `${key} must be ${takes}, but it is ${typeName(given[key])}.`,
+        what: `${key} must be ${takes}, but it is ${describe(given[key])}.`,
         fix: [`Correct ${key}, or leave it out.`],
         context: { field: key },
       });
@@ -124,6 +130,27 @@ function osUser(): string {
     // A uid without an entry in the user database, as in many containers.
     return process.env.USER ?? process.env.LOGNAME ?? `uid-${process.getuid?.() ?? 0}`;
   }
+}
+
+/** As typeName, and of an object what it is one of. */
+function describe(value: unknown): string {
+  const kind = isObject(value) && !Array.isArray(value) ? value.constructor?.name : undefined;
+  if (kind === undefined) return typeName(value);
+  return kind === "Object" ? `an object with ${Object.keys(value as object).join(", ") || "nothing in it"}` : `a ${kind}`;
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  return isObject(value) && names.every((name) => typeof value[name] === "function");
+}
+
+function isLogger(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const given = ["debug", "info", "warn", "error"].filter((level) => value[level] !== undefined);
+  return given.length > 0 && hasMethods(value, given);
+}
+
+function isPlain(value: unknown): boolean {
+  return isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
