@@ -20,7 +20,7 @@ function slowToEnd(bed: EngineBed, seconds: number): void {
 describe("ending a machine", () => {
   it("one that is seen to be on its way is waited for: asked once, no alarm", async () => {
     const bed = new EngineBed();
-    slowToEnd(bed, 45);
+    slowToEnd(bed, 30);
     const engine = await bed.engine();
     opened.push(engine);
     const runId = await bed.start(engine);
@@ -34,7 +34,7 @@ describe("ending a machine", () => {
     const bed = new EngineBed();
     bed.provider.terminate = async (ref) => {
       bed.cloud.calls.push("terminate");
-      bed.clock.timer(45_000, () => bed.cloud.set(ref.id, "ended"));
+      bed.clock.timer(20_000, () => bed.cloud.set(ref.id, "ended"));
     };
     const engine = await bed.engine();
     opened.push(engine);
