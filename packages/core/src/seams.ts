@@ -26,6 +26,7 @@ export {
   type HostClient,
   type HostObservation,
   type ModelledHostSession,
+  type ObserveOptions,
 } from "./host/host-client.ts";
 export {
   type AttemptCause,
