@@ -166,8 +166,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/src/engine/execute-plan.ts",
-        find: "rooms.push(spec.budget.maxCost - spentUsd(state, now).usd);\n  if (intent",
-        replace: "rooms.push(spec.budget.maxCost);\n  if (intent",
+        find: "rooms.push(spec.budget.maxCost - spentAtMostUsd(state, now));",
+        replace: "rooms.push(spec.budget.maxCost);",
       },
     ],
     breaks: ["budget"],
