@@ -31,6 +31,16 @@ for (let seed = from; seed < from + runs; seed++) {
   if (done % 500 === 0) console.error(`${done} runs, ${((performance.now() - began) / done).toFixed(0)} ms each, ${broken.length} broken`);
 }
 console.log(
-  JSON.stringify({ runs, from, statuses, attempts, deaths, checkedSaves: saves, worstOvershoot: worst, broken, seconds: Math.round((performance.now() - began) / 1000) }),
+  JSON.stringify({
+    runs,
+    from,
+    statuses,
+    attempts,
+    deaths,
+    checkedSaves: saves,
+    worstOvershoot: worst,
+    broken,
+    seconds: Math.round((performance.now() - began) / 1000),
+  }),
 );
 process.exitCode = broken.length === 0 ? 0 : 1;

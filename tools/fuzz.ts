@@ -4,7 +4,13 @@ import { parseArgs } from "node:util";
 import { fuzz, replayFuzz } from "../packages/testing/src/fuzz/fuzz.ts";
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, runs: { type: "string" }, seconds: { type: "string" }, path: { type: "string" }, program: { type: "string" } },
+  options: {
+    seed: { type: "string" },
+    runs: { type: "string" },
+    seconds: { type: "string" },
+    path: { type: "string" },
+    program: { type: "string" },
+  },
 });
 if (values.program !== undefined) {
   const outcome = await replayFuzz(values.program);

@@ -55,7 +55,7 @@ export function fuzzSpec(): fc.Arbitrary<FuzzSpec> {
     budgetUsd: rarely(price(0.5, 20), 3),
     deadlineMinutes: rarely(fc.integer({ min: 20, max: 600 }), 3),
     maxDurationMinutes: rarely(fc.integer({ min: 5, max: 300 }), 3),
-    onEnd: fc.constantFrom("terminate" as const, "stop" as const, "keep" as const),
+    onEnd: fc.constantFrom("terminate" as const, "stop" as const),
   });
 }
 

@@ -28,6 +28,8 @@ export function fuzzCloud(market: FuzzMarket): EmulatedCloudOptions {
     listing: { lagMs: market.lagSeconds * 1000 },
     transitions: { pendingMs: 20_000, endingMs: 5_000, stoppingMs: 5_000 },
     latencyMs: 100,
+    // A stopped machine's bill is asked for only when it ends: until then rounding and minimum are the provider's alone to know.
+    billing: { granularitySeconds: 0, minimumSeconds: 0 },
   };
 }
 

@@ -32,7 +32,7 @@ export interface FuzzSpec {
   budgetUsd: number | null;
   deadlineMinutes: number | null;
   maxDurationMinutes: number | null;
-  onEnd: "terminate" | "stop" | "keep";
+  onEnd: "terminate" | "stop";
 }
 
 /** Operations of the cloud that a program lets fail. */
@@ -70,7 +70,7 @@ export type FuzzDeed =
   | { do: "machine-start" }
   /** The provider takes the run's newest machine away, with the market's notice. */
   | { do: "reclaim" }
-  /** The wall clock of every controller jumps. */
+  /** The wall clock of the newest controller jumps. */
   | { do: "clock-jump"; seconds: number }
   | { do: "fault"; op: FuzzFaultOp; kind: FuzzFaultKind; times: number }
   /** The controllers cannot reach the cloud, or its machines. */

@@ -20,6 +20,8 @@ export interface BudgetOutcome {
 }
 
 const HOUR_MS = 3_600_000;
+/** What a budget may be passed by, as a share of it. */
+export const MAX_OVERSHOOT = 0.005;
 /** Nothing of a budget lasts longer: the guardian's longest leash and a week for those who come back late. */
 const LIMIT_MS = 30 * 24 * HOUR_MS;
 const STEP_SECONDS = 10;
