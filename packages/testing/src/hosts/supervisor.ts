@@ -1,13 +1,14 @@
 import type { AttemptCause, AttemptSecrets, HostFinal, HostStatus } from "@runctl/core/seams";
 import type { AttemptDisk } from "./attempt-disk.ts";
+import { causeOf, failureOf, type Verdict } from "./causes.ts";
 import { type Ending, finalOf, lastUploads, RETRY_MS, Shipping } from "./finish.ts";
 import { type HostStore, StoreFailure } from "./host-store.ts";
+import { graceFor } from "./interruption.ts";
 import { type Job, type JobCircumstances, type ResolvedJob, resolveJob } from "./job-model.ts";
 import { limitReached, nextLimitAt } from "./limits.ts";
 import type { Life, Power } from "./power.ts";
 import { PublisherModel } from "./publisher.ts";
-import { SetupFailure } from "./restore.ts";
-import { type Prepared, prepare, Refused, SetupEnded } from "./setup.ts";
+import { type Prepared, prepare, SetupEnded } from "./setup.ts";
 import type { TrainingProcess } from "./training-process.ts";
 
 /** What a supervisor finds on its machine. */
@@ -46,11 +47,10 @@ type Phase = HostStatus["phase"];
 type State = "setup" | "training" | "finishing" | "policy" | "over";
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** attempt/supervisor.py, attempt/notice.py, attempt/interruption.py. */
+/** attempt/supervisor.py, attempt/notice.py. */
 const UPLOAD_MS = 110_000;
 const LEAST_UPLOAD_MS = 3_000;
 const NOTICE_EVERY_MS = 4_000;
-const SHARE_OF_TIME_LEFT = 0.7;
 const END_TRIES = 20;
 const END_RETRY_MS = 30_000;
 
@@ -80,7 +80,7 @@ export class Supervisor {
   #killAt: number | undefined;
   #publisher: PublisherModel | undefined;
   #prepared: Prepared | undefined;
-  #failure: { cause: AttemptCause; error: HostFinal["error"] } | undefined;
+  #failure: Verdict | undefined;
   #ending: Ending | undefined;
   #giveUpAt = NEVER;
   #uploaded: { lost: string[]; outputs: HostFinal["outputs"] } | undefined;
@@ -245,7 +245,9 @@ export class Supervisor {
     const said = host.now() >= this.#nextNoticeAt() ? host.notice() : undefined;
     if (said === undefined) return;
     this.#said = JSON.stringify(said);
-    const grace = this.#graceFor(said);
+    host.emit({ type: "notice", action: said.action, until: said.at, source: "hook" });
+    const { grace, decision } = graceFor(said.action, this.#secondsLeft(said.at), this.#disk.graceMs, this.#publisher?.saveSeconds);
+    this.#decision(decision);
     if (grace !== undefined) this.#stop("notice", grace, said.at, said.action);
   }
 
@@ -261,28 +263,6 @@ export class Supervisor {
     if (said === undefined || JSON.stringify(said) === this.#said) return NEVER;
     const since = this.#host.noticeSince();
     return this.#noticesFrom + Math.max(0, Math.ceil((since - this.#noticesFrom) / NOTICE_EVERY_MS)) * NOTICE_EVERY_MS;
-  }
-
-  /** attempt/interruption.py: milliseconds of grace; undefined when the notice does not end the training. */
-  #graceFor(said: { action: string; at: string | null }): number | undefined {
-    this.#host.emit({ type: "notice", action: said.action, until: said.at, source: "hook" });
-    if (!["terminate", "stop", "hibernate"].includes(said.action)) {
-      this.#decision(`${said.action} announced: training goes on`);
-      return undefined;
-    }
-    const left = this.#secondsLeft(said.at);
-    if (left === undefined) {
-      this.#decision("the job is told to save: the notice names no time");
-      return this.#disk.graceMs;
-    }
-    const known = this.#publisher?.saveSeconds;
-    const upload = known ?? 0;
-    if (known !== undefined && upload >= SHARE_OF_TIME_LEFT * left) {
-      this.#decision(`no new checkpoint is asked for: its upload takes ${upload.toFixed(0)} s, ${left.toFixed(0)} s are left`);
-      return 0;
-    }
-    this.#decision(`the job is told to save: ${left.toFixed(0)} s are left, an upload takes ${upload.toFixed(0)} s`);
-    return Math.max(0, Math.min(this.#disk.graceMs, (left - upload - 1) * 1000));
   }
 
   #secondsLeft(at: string | null): number | undefined {
@@ -374,37 +354,8 @@ export class Supervisor {
     const { exit } = this.#disk;
     const training = host.training();
     if (exit === undefined && training !== undefined && !training.ended) return;
-    const { cause, error } = this.#causeOf();
+    const { cause, error } = causeOf(this.#disk, { cause: this.#cause, doneFirst: this.#doneFirst, since: this.#stopSince });
     this.#end(cause, error);
-  }
-
-  /** attempt/causes.py. */
-  #causeOf(): { cause: AttemptCause; error: HostFinal["error"] } {
-    const { exit, isDone, job, file } = this.#disk;
-    if (exit?.spawnError !== undefined) {
-      return {
-        cause: "spawn-failed",
-        error: {
-          what: `'${file.argv[0]}' could not be started: ${exit.spawnError}`,
-          why: "It was looked for on the PATH of the training host and in the working folder.",
-          fix: ["Check the command's first word, its path and its executable bit"],
-        },
-      };
-    }
-    if (this.#doneFirst || (isDone && this.#cause === undefined)) return { cause: "done-file", error: null };
-    const wasFirst = exit !== undefined && this.#stopSince !== undefined && exit.endedUptime < this.#stopSince;
-    if (this.#cause !== undefined && !wasFirst) return { cause: this.#cause, error: null };
-    if (job?.diskFullAt !== undefined && exit?.code !== 0) {
-      return {
-        cause: "disk-full",
-        error: {
-          what: "the disk of the training host is full",
-          why: "The training ended while nothing could be written.",
-          fix: ["Ask for a larger disk", "Keep fewer checkpoints on the host"],
-        },
-      };
-    }
-    return { cause: "exit", error: null };
   }
 
   // --- the end
@@ -584,16 +535,4 @@ export class Supervisor {
   get bornAt(): number {
     return this.#bornAt;
   }
-}
-
-function failureOf(error: unknown): { cause: AttemptCause; error: HostFinal["error"] } {
-  if (error instanceof Refused) return { cause: error.attemptCause, error: error.error };
-  if (error instanceof SetupFailure) return { cause: "setup-failed", error: { what: error.what, why: error.why, fix: error.fix } };
-  const what = error instanceof Error ? error.message : String(error);
-  if (error instanceof StoreFailure) {
-    const fix = ["Look at the store's folder or rights, then start again"];
-    return { cause: "setup-failed", error: { what, why: "Setup needs the run's store.", fix } };
-  }
-  const fix = ["Look at agent.log in the attempt's folder, and report this"];
-  return { cause: "setup-failed", error: { what: `the host agent failed: ${what}`, why: "", fix } };
 }
