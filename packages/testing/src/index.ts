@@ -82,6 +82,12 @@ export { type CaseKind, type ExplorationReport, formatReport, type Spread } from
 export { type ExploreOptions, explore, SAMPLE } from "./explore/explore.ts";
 export { caseRunner, replayCase } from "./explore/run-case.ts";
 export type { Scenario, ScenarioEnd, Stage } from "./explore/scenario.ts";
+// Random programs over whole runs, and budgets under simulation.
+export { type BudgetCase, budgetCase } from "./fuzz/budget-case.ts";
+export { type FuzzOptions, type FuzzReport, fuzz, replayFuzz } from "./fuzz/fuzz.ts";
+export type { FuzzAction, FuzzDeed, FuzzFaultKind, FuzzFaultOp, FuzzMarket, FuzzProgram, FuzzSpec } from "./fuzz/program.ts";
+export type { FuzzOutcome } from "./fuzz/run-program.ts";
+export { type BudgetOutcome, MAX_OVERSHOOT, simulateBudget } from "./fuzz/simulate-budget.ts";
 export type { AgentFaults, Job, JobCircumstances, JobModel, TornHow } from "./hosts/job-model.ts";
 export { ProcessHost, type ProcessHostOptions, type ProcessHosts, processHooks, processHost } from "./hosts/process-host.ts";
 export { simulatedHooks } from "./hosts/simulated-hooks.ts";
