@@ -24,7 +24,8 @@ async function main(): Promise<number> {
     return result.broken.length;
   }
   const providerClass = values.class;
-  if (providerClass !== "A" && providerClass !== "B" && providerClass !== "C") throw new Error(`--class ${providerClass} is none of A, B, C.`);
+  if (providerClass !== "A" && providerClass !== "B" && providerClass !== "C")
+    throw new Error(`--class ${providerClass} is none of A, B, C.`);
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed ${values.seed} is no whole number.`);
   const scenarios = positionals.length === 0 ? SCENARIOS : positionals.map(scenarioNamed);
