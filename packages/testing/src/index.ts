@@ -19,7 +19,7 @@ export { StuckError } from "./clock/stuck-error.ts";
 export { VirtualClock } from "./clock/virtual-clock.ts";
 export type { BillingRules } from "./cloud/billing-rules.ts";
 export type { ClientOptions } from "./cloud/client.ts";
-export type { BetweenSteps, PurchaseStep } from "./cloud/client-create.ts";
+export type { BetweenSteps, PurchaseStep } from "./cloud/client-parts.ts";
 export type { CloudEvent } from "./cloud/cloud-events.ts";
 export type { Hang as MachineHang } from "./cloud/cloud-machine.ts";
 export {

@@ -1,13 +1,5 @@
 import { formatRef, TAGS } from "@runctl/core/provider";
-import {
-  asLogged,
-  type LoggedEvent,
-  type PublishedManifest,
-  type ResourceRecord,
-  type RunLogEvent,
-  replayLog,
-  runStream,
-} from "@runctl/core/seams";
+import { asLogged, type LoggedEvent, type PublishedManifest, type ResourceRecord, replayLog, runStream } from "@runctl/core/seams";
 import type { EmulatedCloud } from "../cloud/emulated-cloud.ts";
 import type { HostRecords } from "../hosts/trainings.ts";
 import type { WorldState } from "../world/world-state.ts";
@@ -177,12 +169,4 @@ function manifestAt(store: Pick<WorldStore, "peek">, uri: string): PublishedMani
   } catch {
     return undefined;
   }
-}
-
-/** Every event of a run's log, for reports. */
-export function logOf(state: WorldState, runId: string): Array<{ at: string; event: RunLogEvent }> {
-  return state.texts(runStream(runId)).events.map((text) => {
-    const { at, event } = asLogged(JSON.parse(text));
-    return { at, event };
-  });
 }

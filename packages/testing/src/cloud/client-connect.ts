@@ -1,5 +1,5 @@
 import { type HostSession, type ResourceRef, sleep } from "@runctl/core/provider";
-import type { ClientParts } from "./client.ts";
+import type { ClientParts } from "./client-parts.ts";
 import { gatedSession, type HostGate } from "./session-gate.ts";
 
 /** A way onto a machine. @throws HostUnreachableError when it is off, hangs, or the network between is cut. */

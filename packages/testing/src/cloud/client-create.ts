@@ -1,22 +1,7 @@
 import type { CreateOutcome, Intent } from "@runctl/core/provider";
-import type { ClientParts } from "./client.ts";
-import { setTags } from "./client.ts";
+import { type ClientParts, setTags } from "./client-parts.ts";
 import type { CloudMachine } from "./cloud-machine.ts";
 import { partOf } from "./purchase-desk.ts";
-
-/** A place between two calls of one purchase, where a program can die. */
-export interface PurchaseStep {
-  intentId: string;
-  /** Of the calls so far. */
-  index: number;
-  /** What was just done. */
-  done: string;
-  /** What comes next. */
-  next: string;
-}
-
-/** Waits between two calls of one purchase. */
-export type BetweenSteps = (step: PurchaseStep) => Promise<void> | void;
 
 /** Buys what the intent asks for, in as many calls as this cloud needs. */
 export async function buy(caller: ClientParts, intent: Intent, signal: AbortSignal | undefined): Promise<CreateOutcome> {

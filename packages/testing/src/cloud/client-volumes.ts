@@ -1,5 +1,5 @@
 import type { FindQuery, ForeignOrOtherResource, ProviderVolumes, ResourceRef, VolumeInfo } from "@runctl/core/provider";
-import type { ClientParts } from "./client.ts";
+import type { ClientParts } from "./client-parts.ts";
 import { type CloudVolume, showSnapshot, showVolume } from "./cloud-volume.ts";
 import { fits } from "./listing.ts";
 

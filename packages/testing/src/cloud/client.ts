@@ -13,7 +13,8 @@ import {
 } from "@runctl/core/provider";
 import { matches, offerOf } from "./catalogue.ts";
 import { connectTo } from "./client-connect.ts";
-import { type BetweenSteps, buy } from "./client-create.ts";
+import { buy } from "./client-create.ts";
+import { type BetweenSteps, type ClientParts, setTags } from "./client-parts.ts";
 import { clientVolumes, listSnapshots, listVolumes } from "./client-volumes.ts";
 import type { CloudMachine } from "./cloud-machine.ts";
 import { iso } from "./cloud-time.ts";
@@ -21,11 +22,9 @@ import type { EmulatedCloud } from "./emulated-cloud.ts";
 import type { FaultDetail } from "./faults.ts";
 import { checkTags } from "./intent-checks.ts";
 import { fits, listMachines } from "./listing.ts";
-import { fitsName, nameWithTags } from "./names.ts";
 import { room } from "./pool.ts";
 import { partOf } from "./purchase-desk.ts";
 import { showRequest } from "./request-queue.ts";
-import type { Caller } from "./wire.ts";
 
 /** One program's view of a cloud. */
 export interface ClientOptions {
@@ -39,12 +38,6 @@ export interface ClientOptions {
   clock?: Clock | undefined;
   /** Called between the calls of a purchase that takes several; a promise that stays open is a program that died there. */
   betweenSteps?: BetweenSteps | undefined;
-}
-
-/** @internal A client's facts, complete. */
-export interface ClientParts extends Caller {
-  cloud: EmulatedCloud;
-  betweenSteps: BetweenSteps | undefined;
 }
 
 /** @internal */
@@ -181,22 +174,6 @@ export function cloudClient(cloud: EmulatedCloud, options: ClientOptions & { nam
   });
   for (const method of cloud.options.without ?? []) delete provider[method];
   return provider;
-}
-
-/** Adds tags to a machine, where this cloud keeps them. @throws ValidationError, ConflictError */
-export function setTags(cloud: EmulatedCloud, machine: CloudMachine, tags: Record<string, string>): void {
-  if (cloud.fleet.state(machine) === "ended")
-    throw cloud.errors.notFound("InvalidInstanceID.NotFound", `The instance ID '${machine.id}' does not exist.`);
-  const all = { ...cloud.fleet.tagsOf(machine), ...tags };
-  checkTags(all, cloud.errors);
-  if (cloud.tagging !== "in-name") {
-    cloud.fleet.rename(machine, { tags: all });
-    return;
-  }
-  const stranger = Object.keys(tags).find((key) => !fitsName(key));
-  if (stranger !== undefined)
-    throw cloud.errors.unsupported("Unsupported", `This cloud has no tags, and its names no room for ${stranger}.`);
-  cloud.fleet.rename(machine, { name: nameWithTags(cloud.fleet.nameOf(machine), all) });
 }
 
 function tagStored(cloud: EmulatedCloud, account: string, ref: ResourceRef, tags: Record<string, string>): void {

@@ -5,9 +5,9 @@ export interface FuzzMarket {
   /** How long a listing lags behind, 0 to 60. */
   lagSeconds: number;
   onDemandPrice: number;
-  /** [at, price]: at least one. No step passes `onDemandPrice`, which is the price that spot offers name as their bound. */
+  /** Pairs of time and price, at least one. No step passes `onDemandPrice`, which is the price that spot offers name as their bound. */
   spotPrices: Array<[at: number, price: number]>;
-  /** [at, machines]: what the spot pool holds. Running machines beyond it are taken away. */
+  /** Pairs of time and number of machines: what the spot pool holds. Running machines beyond it are taken away. */
   spotCapacity: Array<[at: number, machines: number]>;
   /** Between the notice and the end of a spot machine; 0: none. */
   noticeSeconds: number;

@@ -186,7 +186,7 @@ export const interruptedWorkCases: ConformanceCase[] = [
           context.volumes.push(volume);
         });
         await context.settled();
-        const made = (await next.list({ stateId: context.stateId })).filter((one) => one.tags[TAGS.intent] === intentId);
+        const made: VolumeInfo[] = (await next.list({ stateId: context.stateId })).filter((one) => one.tags[TAGS.intent] === intentId);
         context.volumes.push(...made);
         assert.equal(
           made.length,
