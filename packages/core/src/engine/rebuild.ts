@@ -1,4 +1,5 @@
 import { readPublished } from "../checkpoint/published.ts";
+import { AmbiguousOutcomeError } from "../errors/kinds.ts";
 import { errorKind } from "../errors/runctl-error.ts";
 import { finalSchema, type HostFinal, statusSchema } from "../host/records.ts";
 import type { Intent } from "../provider/intent.ts";
@@ -6,6 +7,7 @@ import type { Offer } from "../provider/offer.ts";
 import { formatRef, type Machine, parseRef } from "../provider/resource.ts";
 import { TAGS } from "../provider/tags.ts";
 import { isoNow } from "../util/clock.ts";
+import { sleep } from "../util/sleep.ts";
 import type { EngineContext } from "./context.ts";
 import type { RunLogEvent } from "./log-events.ts";
 import { failureOf, outcomeOf } from "./outcome.ts";
@@ -20,25 +22,63 @@ type RunCreated = Extract<RunLogEvent, { type: "run-created" }>;
  * Returns the ids of the runs that were rebuilt. Buys nothing.
  */
 export async function rebuildRuns(context: EngineContext, storeUri: string): Promise<string[]> {
-  const machines = await ourMachines(context);
-  const rebuilt: string[] = [];
+  const lost: LostRun[] = [];
   for (const runId of await storedRuns(context, storeUri)) {
     if ((await loadRun(context.state, runId)) !== undefined) continue;
     const created = (await readJson(context, `${runUri(storeUri, runId)}run.json`)) as RunCreated | undefined;
-    if (created?.stateId !== context.stateId) continue;
-    const events = await eventsOf(context, created, machines);
+    if (created?.stateId === context.stateId) lost.push({ created, claims: await claimsOf(context, created) });
+  }
+  const machines = await ourMachines(context, lost);
+  const rebuilt: string[] = [];
+  for (const run of lost) {
+    const events = await eventsOf(context, run, machines);
     if (events === undefined) continue;
+    const { runId } = run.created;
     await context.state.append(runStream(runId), asJson(events), { expected: 0, session: context.session.id, at: isoNow(context.clock) });
     rebuilt.push(runId);
   }
   return rebuilt;
 }
 
-async function ourMachines(context: EngineContext): Promise<Map<string, Machine>> {
+interface LostRun {
+  created: RunCreated;
+  claims: Claim[];
+}
+
+/** Host-and-state.md §5: how long after create a listing may lack a machine. */
+const DEFAULT_SETTLE_MS = 60_000;
+
+/**
+ * Our machines. With the state went the knowledge of when each was bought: where a run's machine is not listed, it may be too young
+ * to be, and a second one would train beside it. Then the listing counts that was begun after every settle window.
+ */
+async function ourMachines(context: EngineContext, lost: readonly LostRun[]): Promise<Map<string, Machine>> {
+  const providers = context.providers.all();
   const machines = new Map<string, Machine>();
-  for (const provider of context.providers.all()) {
-    const found = await provider.find({ stateId: context.stateId, kinds: ["machine"] });
-    for (const machine of found.machines) machines.set(formatRef(machine.ref), machine);
+  const list = async (): Promise<string[]> => {
+    const partial: string[] = [];
+    for (const provider of providers) {
+      const found = await provider.find({ stateId: context.stateId, kinds: ["machine"] });
+      for (const machine of found.machines) machines.set(formatRef(machine.ref), machine);
+      if (!found.complete) partial.push(provider.name);
+    }
+    return partial;
+  };
+  let partial = await list();
+  const isMissed = ({ created, claims }: LostRun): boolean =>
+    claims.some((claim) => !claim.isOver && !machines.has(claim.machine)) ||
+    (claims.length === 0 && ![...machines.values()].some((machine) => machine.tags[TAGS.run] === created.runId));
+  const settleMs = Math.max(0, ...providers.map((provider) => provider.capabilities.settleMs ?? DEFAULT_SETTLE_MS));
+  if (settleMs > 0 && lost.some(isMissed)) {
+    await sleep(context.clock, settleMs);
+    partial = await list();
+  }
+  if (partial.length > 0 && lost.some(isMissed)) {
+    throw new AmbiguousOutcomeError({
+      what: `The machines of ${partial.join(", ")} could not be listed whole, so the lost runs were not rebuilt.`,
+      why: "A run whose machine was only not seen would be given a second one beside it.",
+      fix: ["Call reconcile({ adoptState }) again when the provider answers in full."],
+    });
   }
   return machines;
 }
@@ -54,10 +94,12 @@ async function storedRuns(context: EngineContext, storeUri: string): Promise<str
   return [...ids];
 }
 
-async function eventsOf(context: EngineContext, created: RunCreated, machines: Map<string, Machine>): Promise<RunLogEvent[] | undefined> {
-  const { runId } = created;
-  const mine = [...machines].filter(([, machine]) => machine.tags[TAGS.run] === runId);
-  const claims = await claimsOf(context, created);
+async function eventsOf(
+  context: EngineContext,
+  { created, claims }: LostRun,
+  machines: Map<string, Machine>,
+): Promise<RunLogEvent[] | undefined> {
+  const mine = [...machines].filter(([, machine]) => machine.tags[TAGS.run] === created.runId);
   if (mine.length === 0 && claims.length === 0) return undefined;
   const events: RunLogEvent[] = [created];
   const known = new Set<string>();
@@ -75,14 +117,18 @@ interface Claim {
   attempt: number;
   machine: string;
   nonce: string;
+  /** The host has written how it ended. */
+  isOver: boolean;
 }
 
 async function claimsOf(context: EngineContext, created: RunCreated): Promise<Claim[]> {
   const claims: Claim[] = [];
   for (let attempt = 1; ; attempt++) {
-    const claim = (await readJson(context, `${created.storeUri}${attemptKey(created.runId, attempt)}claim`)) as Partial<Claim> | undefined;
+    const base = `${created.storeUri}${attemptKey(created.runId, attempt)}`;
+    const claim = (await readJson(context, `${base}claim`)) as Partial<Claim> | undefined;
     if (typeof claim?.machine !== "string" || typeof claim.nonce !== "string") return claims;
-    claims.push({ attempt, machine: claim.machine, nonce: claim.nonce });
+    const isOver = (await context.store(base).head(`${base}final.json`)) !== undefined;
+    claims.push({ attempt, machine: claim.machine, nonce: claim.nonce, isOver });
   }
 }
 
