@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
 import { errnoOf } from "./storage-error.ts";
 
 // A listing looks at several files of a few hundred bytes for each machine. Read one after the other on a local disk or in /proc,
@@ -30,7 +29,7 @@ export function listSmall(path: string): string[] | undefined {
 export async function* takeTurns<T>(items: Iterable<T>, each = 16): AsyncGenerator<T> {
   let count = 0;
   for (const item of items) {
-    if (count > 0 && count % each === 0) await setImmediate();
+    if (count > 0 && count % each === 0) await new Promise((resolve) => setImmediate(resolve));
     count += 1;
     yield item;
   }

@@ -43,7 +43,8 @@ async function writeTemporary(tmp: string, body: PutBody, signal: AbortSignal | 
   // Reading is enough to sync, and all that a copy of a read-only file allows.
   const handle = await open(tmp, bytes === undefined ? "r" : "wx");
   try {
-    if (bytes !== undefined) await handle.writeFile(bytes, { signal });
+    // Node's own AbortError would hide the caller's reason.
+    if (bytes !== undefined) await handle.writeFile(bytes, { signal }).finally(() => signal?.throwIfAborted());
     signal?.throwIfAborted();
     await handle.sync();
   } finally {

@@ -166,6 +166,29 @@ describe("file store on a disk", () => {
     }
   });
 
+  it("P-30: a put that is aborted at any moment rejects with the caller's own reason and leaves nothing", async () => {
+    const body = new Uint8Array(4 * 1024 * 1024);
+    let finished = false;
+    for (let turns = 0; !finished && turns < 1e6; turns = turns < 40 ? turns + 1 : Math.ceil(turns * 1.4)) {
+      const controller = new AbortController();
+      const reason = new Error(`enough after ${turns}`);
+      const outcome = fileStore()
+        .put(uri(`big-${turns}`), body, { signal: controller.signal })
+        .then(
+          () => "stored",
+          (error: unknown) => error,
+        );
+      // Turns of the event loop: the moment is the input.
+      for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      controller.abort(reason);
+      const got = await outcome;
+      finished = got === "stored";
+      if (!finished) expect(got).toBe(reason);
+      expect(await names()).toEqual(finished ? [`big-${turns}`] : []);
+    }
+    expect(finished).toBe(true);
+  }, 60_000);
+
   it("tells the host agent its folder", async () => {
     expect(await fileStore().hostAccess(`${uri("a b")}/`, { mode: "write", ttlMs: 1 })).toEqual({
       kind: "file",
