@@ -118,6 +118,7 @@ export interface TrainingProvider {
   hostHooks?(intent: Intent): HostHooks;
   notices?(machine: Machine): Promise<HostNotice | undefined>;
   usage?(machine: Machine): Promise<MachineUsage>;
+  /** What was billed. A stretch that cost nothing (stopped, free until it ran) is an interval at price 0: silence leaves the engine its own guess. */
   costs(machine: Machine, from: string, to: string): Promise<BilledInterval[]>;
   identity(): Promise<AccountIdentity>;
   /** Writes a tag on a live resource (protect). */

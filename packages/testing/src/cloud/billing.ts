@@ -18,6 +18,7 @@ export interface Charge {
 export function chargesOf(machine: CloudMachine, rules: BillingRules, now: number): Charge[] {
   const charges: Charge[] = [];
   for (const stretch of machine.stretches) charges.push(...computeCharges(machine, stretch, rules, now));
+  charges.push(...stoppedCharges(machine, now));
   charges.push(...diskCharges(machine, rules, now));
   // An amount without a duration: one hour at the price of all the traffic.
   if (machine.egressGb > 0)
@@ -36,6 +37,14 @@ function computeCharges(machine: CloudMachine, stretch: PoweredStretch, rules: B
   const free: Charge[] = before > stretch.on ? [{ what: "compute", from: stretch.on, to: before, perHour: 0 }] : [];
   if (stretch.from > (stretch.to ?? now)) return free;
   return [...free, ...runningCharges(machine, stretch, rules, now)];
+}
+
+/** Between two stretches nothing is charged for computing, and the books say so: who watched from outside may not have seen the stop. */
+function stoppedCharges(machine: CloudMachine, now: number): Charge[] {
+  return machine.stretches.flatMap(({ to }, index): Charge[] => {
+    const next = machine.stretches[index + 1]?.on ?? machine.endedAt ?? now;
+    return to !== undefined && next > to ? [{ what: "compute", from: to, to: next, perHour: 0 }] : [];
+  });
 }
 
 function runningCharges(machine: CloudMachine, stretch: PoweredStretch, rules: BillingRules, now: number): Charge[] {

@@ -16,14 +16,12 @@ export function brokenPromises(
   const add = (promise: BrokenPromise["promise"], isBroken: boolean, what: string): void => {
     if (isBroken) broken.push({ promise, what });
   };
-  // Logs and trainings are stamped by the wall clock: where it jumped, their times say nothing about the cloud's.
-  const hasJumped = faults.some((fault) => fault.jumps === true);
-  add("leak", !hasJumped && report.leakedSeconds > 0, `Machines lived ${Math.round(report.leakedSeconds)} s beyond owner and guard.`);
+  add("leak", report.leakedSeconds > 0, `Machines lived ${Math.round(report.leakedSeconds)} s beyond owner and guard.`);
   add("leak", report.ownerless.length > 0, `Nobody wants ${report.ownerless.join(", ")}, and it lives.`);
   // Class C sets its tags in a second call: who dies between the two leaves a machine that nobody can find. It is counted.
   add("leak", providerClass !== "C" && report.unfindable > 0, `${report.unfindable} machines carry nothing by which they could be found.`);
   add("trained-twice", report.trainedTwice > 0, `${report.trainedTwice} trainings too many of an attempt.`);
-  add("trained-twice", !hasJumped && report.overlapSeconds > 0, `Two attempts of a run trained at once for ${report.overlapSeconds} s.`);
+  add("trained-twice", report.overlapSeconds > 0, `Two attempts of a run trained at once for ${report.overlapSeconds} s.`);
   add("duplicate", providerClass === "A" && report.duplicates > 0, `${report.duplicates} machines too many for their intents.`);
   add("duplicate", providerClass === "A" && report.duplicateVolumes > 0, `${report.duplicateVolumes} volumes too many.`);
   add("checkpoint-lost", report.checkpointsLost.length > 0, `Lost: ${report.checkpointsLost.join(", ")}.`);
