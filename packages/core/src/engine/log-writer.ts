@@ -8,6 +8,7 @@ import type { RunLogEvent } from "./log-events.ts";
 import { projectEvents } from "./project-events.ts";
 import { asJson, asLogged, runStream } from "./run-log.ts";
 import type { RunState } from "./run-state.ts";
+import type { SteadyNow } from "./steady-now.ts";
 
 /** Thrown inside a driver when it may not act any more. Never leaves the engine. */
 export class DriverStopped extends Error {}
@@ -19,13 +20,16 @@ export class DriverStopped extends Error {}
 export class LogWriter {
   readonly #context: EngineContext;
   readonly #closing: AbortController;
+  readonly #time: SteadyNow;
   readonly #onChange: () => void;
   #state: RunState;
   #tail: Promise<unknown> = Promise.resolve();
   #broken = false;
 
-  constructor(context: EngineContext, state: RunState, closing: AbortController, onChange: () => void) {
+  /** `time`: the clock that decisions are made by. Events stamped by another one would begin their limits in its past, or future. */
+  constructor(context: EngineContext, state: RunState, closing: AbortController, time: SteadyNow, onChange: () => void) {
     this.#context = context;
+    this.#time = time;
     this.#state = state;
     this.#closing = closing;
     this.#onChange = onChange;
@@ -45,8 +49,8 @@ export class LogWriter {
         if (this.#closing.signal.aborted) throw new DriverStopped("closed");
         const events = make(this.#state);
         if (events.length === 0) return;
-        const { state: store, session, clock } = this.#context;
-        const at = isoNow(clock);
+        const { state: store, session } = this.#context;
+        const at = new Date(this.#time.now()).toISOString();
         const expected = this.#state.version;
         const stored = asJson(events);
         try {

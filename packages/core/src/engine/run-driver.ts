@@ -47,7 +47,7 @@ export class RunDriver implements DriverPort {
     this.runId = state.runId;
     this.#flights = new Flights(this, () => this.wake());
     this.#time = new SteadyNow(context.clock, Date.parse(state.lastEventAt));
-    this.#log = new LogWriter(context, state, this.#closing, () => {
+    this.#log = new LogWriter(context, state, this.#closing, this.#time, () => {
       for (const listener of [...this.#listeners]) listener();
       this.wake();
     });
